@@ -7,7 +7,7 @@ prompt's initial response and its critique → revision rounds (Bai et al. 2022,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
@@ -162,6 +162,17 @@ class Round:
         """Whether there is a revision and it passed every check."""
         return self.revision is not None and not self.checks
 
+    def to_row(self) -> Row:
+        """The round as it stands in a chain's row."""
+        return {
+            "principles": list(self.principles),
+            "critique": self.critique.text if self.critique else None,
+            "critique_finish_reason": self.critique.finish_reason if self.critique else None,
+            "revision": self.revision.text if self.revision else None,
+            "revision_finish_reason": self.revision.finish_reason if self.revision else None,
+            "checks": list(self.checks),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -194,10 +205,21 @@ class Chain:
         return good[-1] if good else self.response.text
 
     def to_row(self) -> Row:
-        """The chain as a row of the `chains` data set."""
-        row = asdict(self)
-        row["prompt"] = [m.to_row() for m in self.prompt]
-        return row
+        """The chain as a row of the `chains` data set; token counts are summed over its generations."""
+        steps = [self.response, *(step for r in self.rounds for step in (r.critique, r.revision) if step)]
+        return {
+            "id": self.id,
+            "prompt": [message.to_row() for message in self.prompt],
+            "response": self.response.text,
+            "response_finish_reason": self.response.finish_reason,
+            "rounds": [r.to_row() for r in self.rounds],
+            "status": self.status,
+            "reason": self.reason,
+            "prompt_tokens": sum(step.prompt_tokens for step in steps),
+            "completion_tokens": sum(step.completion_tokens for step in steps),
+            "dropped_turns": self.dropped_turns,
+            "escaped": self.escaped,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Engine(Protocol):
     Attributes:
         identity: all that determines its answers besides request and sampling: `engine` (its kind), `model`
             (what the user named), `fingerprint` (hub commit or hash of the files), `dtype`, `adapter`. It is part of
-            the key of every remembered generation. Valid after `start`.
+            the key of every remembered generation. Valid after `prepare`.
         slots: how many requests are worth having in flight at once.
         context_length: tokens that a request and its generation may hold, None where only a server knows it.
         dies_with_us: whether a request that kills the engine kills this process too.
@@ -33,6 +33,14 @@ class Engine(Protocol):
     slots: int
     context_length: int | None
     dies_with_us: bool
+
+    async def prepare(self) -> None:
+        """Find out `identity` and `context_length` without loading a model. `start` does it too if it has to.
+
+        Raises:
+            PrerequisiteError: the model, a library or the server is missing.
+        """
+        ...
 
     async def start(self) -> None:
         """Load the model, or start it again after `EngineDied`. Does nothing where the engine is already up.

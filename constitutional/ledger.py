@@ -1,0 +1,399 @@
+"""The ledger of a run: one SQLite file with its rows, finished or to do, and every generation it remembers.
+
+Two promises live here. *Nothing is generated twice*: a generation is stored, under the hash of all that determines it,
+before the stage sees it. *A killed run loses nothing*: each change is one transaction in write-ahead mode, so that after
+any crash of the process the file holds exactly what was stored (after a power cut, all but perhaps the last moments).
+
+Only the process that holds the run's lock writes; any number of others may read at the same time. Rows are held here
+and not in memory, so a run's memory does not grow with its data.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from constitutional.errors import ConfigError
+from constitutional.records import Outcome, Row, Status
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rows (
+    kind TEXT NOT NULL,          -- what the stage does with it: 'chain', 'helpful', …
+    id TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,    -- place in the input
+    key TEXT NOT NULL,           -- hash of all that determines the row
+    input TEXT,                  -- JSON; dropped when the row is ok
+    status TEXT,                 -- NULL: to do
+    reason TEXT,
+    transient INTEGER NOT NULL DEFAULT 0,
+    detail TEXT,
+    result TEXT,                 -- JSON
+    PRIMARY KEY (kind, id)
+);
+CREATE INDEX IF NOT EXISTS rows_in_order ON rows (kind, ordinal);
+CREATE INDEX IF NOT EXISTS rows_to_do ON rows (ordinal) WHERE status IS NULL;
+CREATE TABLE IF NOT EXISTS generations (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS in_flight (kind TEXT, id TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deaths (kind TEXT, id TEXT, count INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+"""
+_PLAN_SCHEMA = """
+CREATE TEMP TABLE plan (
+    ordinal INTEGER PRIMARY KEY, kind TEXT, id TEXT, key TEXT, input TEXT, kept INTEGER,
+    status TEXT, reason TEXT, detail TEXT
+);
+"""
+PAGE = 256  # rows read at a time
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One input as a stage plans it.
+
+    Attributes:
+        kind: what the stage does with it.
+        id: unique within its kind.
+        key: hash of all that determines the row.
+        input: what the stage needs to work on it; JSON-serialisable.
+        outcome: already known where the input itself is bad.
+    """
+
+    kind: str
+    id: str
+    key: str
+    input: Row
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCounts:
+    """What a plan comes to, in rows.
+
+    Attributes:
+        kept: finished before and still right.
+        to_do: to be computed; `stale` of them were finished before under another key, `retried` failed before.
+        bad: inputs that can't be worked on.
+        dropped: rows of the run that are not in the input any more.
+    """
+
+    kept: int = 0
+    to_do: int = 0
+    stale: int = 0
+    retried: int = 0
+    bad: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A row as the ledger holds it."""
+
+    kind: str
+    id: str
+    ordinal: int
+    status: Status | None
+    reason: str | None
+    detail: str | None
+    input: Row | None
+    result: Row | None
+
+
+class Ledger:
+    """The ledger at `path`, made where there is none.
+
+    Args:
+        path: the SQLite file.
+        read_only: for readers beside a running writer.
+
+    Raises:
+        ConfigError: the file is not a ledger, or one of a newer version, or can't be written.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        with self._readable_errors():
+            if read_only:
+                self._db = sqlite3.connect(
+                    f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None
+                )
+            else:
+                self._db = sqlite3.connect(path, isolation_level=None)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA busy_timeout = 10000")
+            self._db.execute("PRAGMA cache_size = -8000")
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > _SCHEMA_VERSION:
+                raise ConfigError(
+                    f"{path} was written by a newer version of constitutional; upgrade to read it"
+                )
+            if not read_only:
+                self._db.executescript(_SCHEMA)
+                self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        self._db.close()
+
+    # ------------------------------------------------------------------ what the run is
+
+    def read_meta(self, name: str) -> Any:
+        """A value stored with `write_meta`, or None."""
+        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return json.loads(found[0]) if found else None
+
+    def write_meta(self, name: str, value: object) -> None:
+        """Store a JSON-serialisable value."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, _dump(value)))
+
+    # ------------------------------------------------------------------ the plan
+
+    def plan(self, rows: Iterable[PlannedRow], *, retry_failed: bool = False) -> PlanCounts:
+        """Compare the inputs with what the ledger holds; nothing of the run changes until `apply_plan`.
+
+        The plan itself lives in a temporary table, so it may have any number of rows.
+
+        Args:
+            rows: every input, in order; (kind, id) unique.
+            retry_failed: also plan again the rows that failed for good. Transient failures always are.
+        """
+        kept = to_do = stale = retried = bad = 0
+        with self._readable_errors():
+            self._db.executescript("DROP TABLE IF EXISTS temp.plan;" + _PLAN_SCHEMA)
+            self._db.execute("BEGIN")
+            for ordinal, row in enumerate(rows):
+                found = self._db.execute(
+                    "SELECT key, status, transient FROM rows WHERE kind = ? AND id = ?", (row.kind, row.id)
+                ).fetchone()
+                old_key, old_status, transient = found or (None, None, 0)
+                again = old_status == "failed" and (retry_failed or transient)
+                keep = old_key == row.key and old_status is not None and not again
+                outcome = row.outcome
+                if outcome is not None:
+                    bad += 1
+                elif keep:
+                    kept += 1
+                else:
+                    to_do += 1
+                    stale += old_status is not None and old_key != row.key
+                    retried += old_key == row.key and again
+                status, reason, detail = (
+                    (outcome.status, outcome.reason, outcome.detail) if outcome else (None,) * 3
+                )
+                self._db.execute(
+                    "INSERT INTO temp.plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        ordinal,
+                        row.kind,
+                        row.id,
+                        row.key,
+                        None if keep else _dump(row.input),
+                        int(keep),
+                        status,
+                        reason,
+                        detail,
+                    ),
+                )
+            self._db.execute("COMMIT")
+            self._db.execute("CREATE UNIQUE INDEX temp.plan_row ON plan (kind, id)")
+            dropped = self._db.execute(
+                "SELECT count(*) FROM rows AS r WHERE NOT EXISTS"
+                " (SELECT 1 FROM temp.plan AS p WHERE p.kind = r.kind AND p.id = r.id)"
+            ).fetchone()[0]
+        return PlanCounts(kept, to_do, stale, retried, bad, dropped)
+
+    def planned(self) -> Iterator[tuple[str, str, Row]]:
+        """The (kind, id, input) of the rows that the plan would compute, in order."""
+        last = -1
+        while page := self._db.execute(
+            "SELECT ordinal, kind, id, input FROM temp.plan WHERE NOT kept AND status IS NULL AND ordinal > ?"
+            " ORDER BY ordinal LIMIT ?",
+            (last, PAGE),
+        ).fetchall():
+            last = page[-1][0]
+            for _, kind, id, input in page:
+                yield kind, id, json.loads(input)
+
+    def apply_plan(self) -> None:
+        """Make the run what the plan says, in one transaction; generations stay remembered."""
+        with self._transaction():
+            self._db.execute(
+                "DELETE FROM rows WHERE NOT EXISTS"
+                " (SELECT 1 FROM temp.plan AS p WHERE p.kind = rows.kind AND p.id = rows.id)"
+            )
+            self._db.execute(
+                "UPDATE rows SET ordinal = p.ordinal FROM temp.plan AS p"
+                " WHERE p.kept AND p.kind = rows.kind AND p.id = rows.id AND rows.ordinal <> p.ordinal"
+            )
+            self._db.execute(
+                "INSERT OR REPLACE INTO rows (kind, id, ordinal, key, input, status, reason, detail)"
+                " SELECT kind, id, ordinal, key, input, status, reason, detail FROM temp.plan WHERE NOT kept"
+            )
+            self._db.execute("DROP TABLE temp.plan")
+
+    # ------------------------------------------------------------------ rows
+
+    def to_do(self) -> Iterator[tuple[str, str, Row]]:
+        """The (kind, id, input) of the rows to do, in order, read a page at a time while others finish."""
+        last = -1
+        while page := self._db.execute(
+            "SELECT ordinal, kind, id, input FROM rows WHERE status IS NULL AND ordinal > ? ORDER BY ordinal LIMIT ?",
+            (last, PAGE),
+        ).fetchall():
+            last = page[-1][0]
+            for _, kind, id, input in page:
+                yield kind, id, json.loads(input)
+
+    def count_to_do(self) -> int:
+        """How many rows are to do."""
+        return int(self._db.execute("SELECT count(*) FROM rows WHERE status IS NULL").fetchone()[0])
+
+    def finish(self, kind: str, id: str, outcome: Outcome) -> None:
+        """Store how a row ended, in one transaction."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE rows SET status = ?, reason = ?, transient = ?, detail = ?, result = ?,"
+                " input = CASE WHEN ? = 'ok' THEN NULL ELSE input END WHERE kind = ? AND id = ?",
+                (
+                    outcome.status,
+                    outcome.reason,
+                    int(outcome.transient),
+                    outcome.detail,
+                    _dump(outcome.result) if outcome.result else None,
+                    outcome.status,
+                    kind,
+                    id,
+                ),
+            )
+
+    def counts(self) -> dict[tuple[str, str | None, str | None], int]:
+        """How many rows there are by (kind, status, reason)."""
+        found = self._db.execute(
+            "SELECT kind, status, reason, count(*) FROM rows GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
+        return {(kind, status, reason): count for kind, status, reason, count in found}
+
+    def rows(self, kind: str | None = None, status: Status | None = None) -> Iterator[StoredRow]:
+        """All rows in order, a page at a time, optionally of one kind or status."""
+        last = -1
+        while page := self._db.execute(
+            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE ordinal > ?1"
+            " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR status = ?3) ORDER BY ordinal LIMIT ?4",
+            (last, kind, status, PAGE),
+        ).fetchall():
+            last = page[-1][2]
+            yield from map(_stored, page)
+
+    def row(self, id: str) -> StoredRow | None:
+        """The row of that id, of whatever kind, or None."""
+        found = self._db.execute(
+            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE id = ? ORDER BY ordinal",
+            (id,),
+        ).fetchone()
+        return _stored(found) if found else None
+
+    # ------------------------------------------------------------------ generations
+
+    def recall(self, key: str) -> list[Any] | None:
+        """The value remembered under `key`, or None."""
+        found = self._db.execute("SELECT value FROM generations WHERE key = ?", (key,)).fetchone()
+        return json.loads(found[0]) if found else None
+
+    def sent(self, kind: str, id: str) -> None:
+        """Record that a request of this row is about to be sent to the engine."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO in_flight VALUES (?, ?)", (kind, id))
+
+    def answered(self, kind: str, id: str, remember: Sequence[tuple[str, object]] = ()) -> None:
+        """Record that nothing of this row is in flight any more, and remember what came back, in one transaction."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO generations VALUES (?, ?)",
+                [(key, _dump(value)) for key, value in remember],
+            )
+            self._db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
+
+    def count_generations(self) -> int:
+        """How many generations are remembered."""
+        return int(self._db.execute("SELECT count(*) FROM generations").fetchone()[0])
+
+    # ------------------------------------------------------------------ rows that kill
+
+    def count_deaths(self) -> dict[tuple[str, str], int]:
+        """Count a death for each row that was in flight when the last process died; return all counts."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO deaths SELECT kind, id, 1 FROM in_flight WHERE true"
+                " ON CONFLICT (kind, id) DO UPDATE SET count = count + 1"
+            )
+            self._db.execute("DELETE FROM in_flight")
+        return {(kind, id): count for kind, id, count in self._db.execute("SELECT * FROM deaths")}
+
+    def forgive(self, kind: str, id: str) -> None:
+        """Forget the deaths of a row that has been answered after all."""
+        with self._transaction():
+            self._db.execute("DELETE FROM deaths WHERE kind = ? AND id = ?", (kind, id))
+
+    # ------------------------------------------------------------------ plumbing
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._readable_errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _readable_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise ConfigError(_advice(error, self.path)) from error
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"{self.path} is damaged or not a ledger ({error}); use another --out"
+            ) from error
+
+
+def _advice(error: sqlite3.OperationalError, path: Path) -> str:
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return (
+            f"{path}: {error}. Free some space and run the same command again: "
+            "everything finished so far is kept"
+        )
+    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return (
+            f"{path}: {error}. The folder has to be writable: choose another --out or change its permissions"
+        )
+    return f"{path}: {error}"
+
+
+def _stored(row: tuple[Any, ...]) -> StoredRow:
+    kind, id, ordinal, status, reason, detail, input, result = row
+    return StoredRow(
+        kind,
+        id,
+        ordinal,
+        status,
+        reason,
+        detail,
+        json.loads(input) if input else None,
+        json.loads(result) if result else None,
+    )
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,205 @@
+"""Items → stage → ledger: runs the rows of a plan through a stage until each has ended as ok, skipped or failed.
+
+The pipeline knows nothing of what a stage does; a stage knows nothing of files, batching, retries or resume. Rows are
+read from the ledger a page at a time, and only about as many are open as the engine has slots (three times as many in
+the tail), so memory does not grow with the data set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from time import monotonic
+
+from constitutional.engines.base import Engine
+from constitutional.errors import EngineError, EngineUnavailable, RequestTooLong
+from constitutional.ledger import Ledger
+from constitutional.records import Outcome, Row
+from constitutional.remembering import (
+    NotRemembered,
+    Replay,
+    RequestKeys,
+    RowEngine,
+    Shared,
+    Stats,
+    Supervisor,
+)
+from constitutional.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to do with the rows of one kind.
+
+    Attributes:
+        run: the stage, as a function of one row's id and input, and an engine.
+        steps: how many engine calls it makes one after another, at most.
+        draws: how many generations one call makes.
+    """
+
+    run: Callable[[str, Row, Engine], Awaitable[Outcome]]
+    steps: int
+    draws: int = 1
+
+
+class Pipeline:
+    """One run of some work over the rows to do of a ledger.
+
+    Args:
+        ledger: holds the rows; its plan has been applied.
+        engine: prepared and started.
+        work: what to do with each kind of row.
+        slots: how many requests to keep in flight; None is the engine's own number.
+        scheduler: the class that orders them; benchmarks compare others.
+
+    Attributes:
+        stats: what has been done so far.
+        to_do: rows to do at the start.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        engine: Engine,
+        work: Mapping[str, Work],
+        *,
+        slots: int | None = None,
+        scheduler: type[Scheduler] = Scheduler,
+    ) -> None:
+        self.stats = Stats()
+        self.to_do = ledger.count_to_do()
+        self.steps = max(w.steps for w in work.values())
+        self._ledger, self._engine, self._work = ledger, engine, work
+        self._slots, self._scheduler_class = slots or engine.slots, scheduler
+        self._scheduler: Scheduler | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._transient_in_a_row = 0
+        self._stopping = False
+
+    async def run(self) -> Stats:
+        """Work until no row is to do, or `stop` is called.
+
+        Returns:
+            What was done; `stopped` tells whether rows are left.
+
+        Raises:
+            EngineError: the engine is gone for good, or a server stopped answering.
+        """
+        rows = self._ledger.to_do()
+        deaths = self._ledger.count_deaths() if self._engine.dies_with_us else {}
+        supervisor = Supervisor(self._engine, self.stats)
+        self._scheduler = self._scheduler_class(
+            self._slots, self.to_do, self.steps, lambda: self._start(shared, rows, deaths)
+        )
+        keys = RequestKeys(self._engine.identity)
+        shared = Shared(self._engine, self._ledger, keys, self.stats, self._scheduler, supervisor)
+        self.stats.started = monotonic()
+        if self.to_do:
+            self._scheduler.begin()
+        try:
+            while self._tasks or (self._scheduler.unstarted and not self._stopping):
+                self._wake.clear()
+                await self._wake.wait()
+                if self._failure:
+                    raise self._failure
+        finally:
+            self.stop()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        return self.stats
+
+    @property
+    def stopped(self) -> bool:
+        """Whether rows are left to do."""
+        return self.stats.finished < self.to_do
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are with the engine."""
+        return self._scheduler.in_flight if self._scheduler else 0
+
+    def stop(self) -> None:
+        """Send nothing more. `run` returns when what is in flight has been answered and stored."""
+        self._stopping = True
+        if self._scheduler:
+            self._scheduler.stop()
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Don't wait for what is in flight either."""
+        self.stop()
+        for task in self._tasks:
+            task.cancel()
+
+    def _start(
+        self, shared: Shared, rows: Iterator[tuple[str, str, Row]], deaths: dict[tuple[str, str], int]
+    ) -> None:
+        kind, id, input = next(rows)
+        engine = RowEngine(shared, kind, id, self._work[kind].steps, deaths.get((kind, id), 0))
+        task = asyncio.get_running_loop().create_task(self._run_row(kind, id, input, engine, shared))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not self._failure:
+            self._failure = error
+        self._wake.set()
+
+    async def _run_row(self, kind: str, id: str, input: Row, engine: RowEngine, shared: Shared) -> None:
+        try:
+            outcome = await self._work[kind].run(id, input, engine)
+        except RequestTooLong as error:
+            outcome = Outcome("skipped", error.reason, detail=str(error))
+        except EngineError as error:
+            if shared.supervisor.fatal:
+                raise
+            outcome = Outcome("failed", error.reason, transient=error.transient, detail=str(error))
+        finally:
+            if engine.holds_start:
+                shared.scheduler.skip()
+        self._ledger.finish(kind, id, outcome)
+        self._count(outcome)
+
+    def _count(self, outcome: Outcome) -> None:
+        stats = self.stats
+        stats.rows[outcome.status] += 1
+        stats.rounds += len(outcome.result.get("rounds", ()))
+        if outcome.reason and outcome.status != "ok":
+            stats.reasons[outcome.reason] = stats.reasons.get(outcome.reason, 0) + 1
+        if stats.first_row_s is None:
+            stats.first_row_s = stats.elapsed_s
+        self._transient_in_a_row = self._transient_in_a_row + 1 if outcome.transient else 0
+        if self._transient_in_a_row >= max(10, 2 * self._slots):
+            raise EngineUnavailable(
+                f"{self._transient_in_a_row} rows in a row failed for want of an answer ({outcome.detail}); "
+                "what is finished is kept, and the same command goes on from there"
+            )
+
+
+async def count_remembered(ledger: Ledger, engine: Engine, work: Mapping[str, Work]) -> tuple[int, int]:
+    """How many generations the planned rows need, and how many of them are remembered.
+
+    Each planned row is run against the ledger alone, until it asks for something that is not there.
+
+    Returns:
+        (generations needed, an upper bound where chains may stop early; generations remembered)
+    """
+    needed = remembered = 0
+    for number, (kind, id, input) in enumerate(ledger.planned()):
+        replay = Replay(engine, ledger)
+        try:
+            await work[kind].run(id, input, replay)
+            needed += replay.recalled
+        except NotRemembered:
+            needed += work[kind].steps * work[kind].draws
+        except EngineError:
+            pass
+        remembered += replay.recalled
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    return needed, remembered

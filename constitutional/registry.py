@@ -1,0 +1,135 @@
+"""Names → files, for constitutions and prompt sets.
+
+What a user gives is a path where it has a separator or ends in `.yaml` or `.yml`; otherwise it is a name, looked for in
+`./constitutions` (`./prompts`) of the working directory and then among the shipped ones. A name never leaves its
+folder: separators, `..` and links that point out of it are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from constitutional.errors import ConstitutionError, InputError, TemplateError, nearest
+
+SUFFIXES = (".yaml", ".yml")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that can be found by name.
+
+    Attributes:
+        name: what a user types.
+        path: the constitution's file or the prompt set's folder.
+        origin: `./constitutions`, `./prompts` or `shipped`.
+    """
+
+    name: str
+    path: Path
+    origin: str
+
+
+def find_constitution(name_or_path: str | Path) -> Path:
+    """The file of a constitution.
+
+    Args:
+        name_or_path: a path, or a name such as `harmlessness`.
+
+    Raises:
+        ConstitutionError: there is none of that name; the message has the nearest and the folders looked in.
+    """
+    if is_path(name_or_path):
+        return Path(name_or_path)
+    return _find(str(name_or_path), "constitutions", "constitution", ConstitutionError)
+
+
+def find_prompt_set(name_or_path: str | Path) -> Path:
+    """The folder of a prompt set.
+
+    Args:
+        name_or_path: a path, or a name such as `default`.
+
+    Raises:
+        TemplateError: there is none of that name; the message has the nearest and the folders looked in.
+    """
+    if is_path(name_or_path):
+        path = Path(name_or_path)
+        return path.parent if path.name == "set.yaml" else path
+    return _find(str(name_or_path), "prompts", "prompt set", TemplateError)
+
+
+def list_constitutions() -> list[Entry]:
+    """Every constitution that can be found by name, by name."""
+    return _list("constitutions")
+
+
+def list_prompt_sets() -> list[Entry]:
+    """Every prompt set that can be found by name, by name."""
+    return _list("prompts")
+
+
+def is_path(name_or_path: str | Path) -> bool:
+    """Whether this is a path rather than a name."""
+    text = os.fspath(name_or_path)
+    separators = [separator for separator in (os.sep, os.altsep, "/") if separator]
+    return text.endswith(SUFFIXES) or any(separator in text for separator in separators)
+
+
+def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise error(
+            f"{name!r} is not the name of a {noun}: letters, digits, '-', '_' and '.'; or give a path with a '/'"
+        )
+    for folder, _ in _folders(kind):
+        for path in _candidates(folder, name, kind):
+            if not path.exists():
+                continue
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise error(
+                    f"the {noun} {name!r} is a link that leaves {folder}; give the path it points to instead"
+                )
+            return path
+    looked = " and ".join(str(folder) for folder, _ in _folders(kind))
+    hint = nearest(name, [entry.name for entry in _list(kind)])
+    raise error(f"there is no {noun} {name!r}; {hint} (looked in {looked}; a path needs a '/')")
+
+
+def _list(kind: str) -> list[Entry]:
+    found: dict[str, Entry] = {}
+    for folder, origin in _folders(kind):
+        if not folder.is_dir():
+            continue
+        for path in sorted(folder.iterdir()):
+            name = _name_of(path, kind)
+            if name and _NAME.fullmatch(name) and path.resolve().is_relative_to(folder.resolve()):
+                found.setdefault(name, Entry(name, path, origin))
+    return sorted(found.values(), key=lambda entry: entry.name)
+
+
+def _name_of(path: Path, kind: str) -> str | None:
+    if kind == "prompts":
+        return path.name if (path / "set.yaml").is_file() else None
+    return path.stem if path.suffix in SUFFIXES and path.is_file() else None
+
+
+def _candidates(folder: Path, name: str, kind: str) -> Iterator[Path]:
+    if kind == "prompts":
+        yield folder / name
+    else:
+        yield from (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+
+
+def _folders(kind: str) -> list[tuple[Path, str]]:
+    """Where names are looked up, first match first."""
+    package = Path(__file__).parent
+    installed = package / "_shipped" / kind
+    # A wheel carries the files inside the package; in an editable install they lie beside it.
+    return [
+        (Path.cwd() / kind, f"./{kind}"),
+        (installed if installed.is_dir() else package.parent / kind, "shipped"),
+    ]

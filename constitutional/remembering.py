@@ -1,0 +1,370 @@
+"""The engine as one row of a run sees it: remembered, scheduled, counted, and mended when it dies.
+
+A stage awaits `generate` and `choose` of what looks like any other engine. Behind them, in this order: a generation
+that the ledger remembers is answered at once; otherwise the request waits for a slot, is recorded as sent, goes to the
+real engine, and its answer is stored before the stage sees it. When the engine dies it is started again, and each request that
+was in flight is then tried alone, so that the one that kills it is found; after three deaths the row has failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from time import monotonic
+from typing import Any, TypeVar
+
+from constitutional.assignment import draw_seed
+from constitutional.engines.base import Engine
+from constitutional.errors import EngineDied, EngineError
+from constitutional.ledger import Ledger
+from constitutional.records import Choice, Generation, Message, Sampling
+from constitutional.scheduler import Scheduler
+
+DEATHS_OF_A_ROW = 3  # tries of a row that keeps killing the engine
+DEATHS_IN_A_ROW = 12  # deaths of the engine without one answer between them, then it is given up
+_STARTS = 3
+
+T = TypeVar("T")
+
+
+class KilledEngine(EngineError):
+    """The engine died each time this row's request was sent."""
+
+    reason = "killed_engine"
+
+
+class NotRemembered(Exception):
+    """A replay came to a generation that is still to be made. Never reaches a user."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What this process has done in a run so far; a progress display reads it.
+
+    Attributes:
+        rows: finished rows by status.
+        reasons: rows that are not ok, by reason.
+        rounds: critique → revision rounds of finished rows.
+        generated: generations that the engine made.
+        recalled: generations answered from memory.
+        prompt_tokens, completion_tokens, cached_tokens: of the generations made.
+        restarts: how often the engine died and was started again.
+        first_row_s: seconds from `started` to the first finished row.
+    """
+
+    rows: dict[str, int] = field(default_factory=lambda: {"ok": 0, "skipped": 0, "failed": 0})
+    reasons: dict[str, int] = field(default_factory=dict)
+    rounds: int = 0
+    generated: int = 0
+    recalled: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    restarts: int = 0
+    started: float = field(default_factory=monotonic)
+    first_row_s: float | None = None
+
+    @property
+    def finished(self) -> int:
+        """Rows finished."""
+        return sum(self.rows.values())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first request could be sent."""
+        return monotonic() - self.started
+
+
+class Supervisor:
+    """Starts a dead engine again, once for all who noticed."""
+
+    def __init__(self, engine: Engine, stats: Stats) -> None:
+        self.engine, self.stats = engine, stats
+        self.lives = 0
+        self.deaths_in_a_row = 0
+        self.fatal: EngineError | None = None
+        self._mending = asyncio.Lock()
+
+    async def revive(self, life: int, cause: EngineError) -> None:
+        """Make sure that a life later than `life` has begun.
+
+        Raises:
+            EngineDied: it keeps dying, or does not come up.
+        """
+        async with self._mending:
+            if self.fatal:
+                raise self.fatal
+            if self.lives > life:
+                return
+            self.deaths_in_a_row += 1
+            if self.deaths_in_a_row > DEATHS_IN_A_ROW:
+                self.fatal = EngineDied(
+                    f"the engine died {self.deaths_in_a_row} times without one answer between ({cause}); "
+                    "what is finished is kept, and the same command goes on from there"
+                )
+                raise self.fatal
+            await self._start_again()
+            self.lives += 1
+            self.stats.restarts += 1
+
+    async def alive(self) -> int:
+        """Wait while the engine is being started again; the number of its life."""
+        if self._mending.locked():
+            async with self._mending:
+                pass
+        if self.fatal:
+            raise self.fatal
+        return self.lives
+
+    async def _start_again(self) -> None:
+        for attempt in range(_STARTS):
+            try:
+                await self.engine.close()
+                await self.engine.start()
+                return
+            except EngineDied as error:
+                if attempt + 1 == _STARTS:
+                    self.fatal = EngineDied(
+                        f"the engine did not come up again after {_STARTS} tries: {error}"
+                    )
+                    raise self.fatal from error
+                await asyncio.sleep(2.0**attempt)
+
+
+class RequestKeys:
+    """Keys of generations under one engine: hashes of all that determines them."""
+
+    def __init__(self, identity: dict[str, str]) -> None:
+        decisive = {name: value for name, value in identity.items() if name != "model"}  # a name for people
+        self._base = blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16)
+
+    def generation(self, messages: Sequence[Message], sampling: Sampling) -> str:
+        """The key of one draw."""
+        return self._key(
+            "generate",
+            messages,
+            [
+                sampling.temperature,
+                sampling.top_p,
+                sampling.top_k,
+                sampling.max_tokens,
+                sampling.stop,
+                sampling.seed,
+            ],
+        )
+
+    def choice(self, messages: Sequence[Message], options: Sequence[str], terminator: str | None) -> str:
+        """The key of one scoring of options."""
+        return self._key("choose", messages, [list(options), terminator])
+
+    def _key(self, verb: str, messages: Sequence[Message], rest: object) -> str:
+        digest = self._base.copy()
+        digest.update(json.dumps([verb, [[m.role, m.content] for m in messages], rest]).encode())
+        return digest.hexdigest()
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the rows of a run share."""
+
+    engine: Engine
+    ledger: Ledger
+    keys: RequestKeys
+    stats: Stats
+    scheduler: Scheduler
+    supervisor: Supervisor
+
+
+class RowEngine:
+    """An engine for one row; see the module's docstring. It satisfies `engines.base.Engine`.
+
+    Args:
+        shared: what the rows of the run share.
+        kind: the row's kind.
+        id: the row's id.
+        steps: how many steps the row takes at most.
+        deaths: how often a process died with this row in flight.
+    """
+
+    def __init__(self, shared: Shared, kind: str, id: str, steps: int, deaths: int = 0) -> None:
+        self._shared, self._kind, self._id, self._steps = shared, kind, id, steps
+        self._deaths = deaths
+        self._suspect = deaths > 1  # one death of a whole process is most likely the user's doing
+        self._depth = 0
+        self._outstanding = 0
+        self.holds_start = True
+        self.identity = shared.engine.identity
+        self.slots = shared.engine.slots
+        self.context_length = shared.engine.context_length
+        self.dies_with_us = shared.engine.dies_with_us
+
+    async def prepare(self) -> None:
+        """The run has prepared the engine."""
+
+    async def start(self) -> None:
+        """The run has started the engine."""
+
+    async def close(self) -> None:
+        """The run closes the engine."""
+
+    async def generate(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> list[Generation]:
+        """See `Engine.generate`; draws that are remembered are not generated again."""
+        depth, self._depth = self._depth, self._depth + 1
+        draws = [sampling.with_seed(draw_seed(sampling.seed, draw)) for draw in range(n)]
+        if n == 1:
+            return [await self._draw(messages, draws[0], depth)]
+        results = await asyncio.gather(
+            *(self._draw(messages, draw, depth) for draw in draws), return_exceptions=True
+        )
+        generations = []
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            generations.append(result)
+        return generations
+
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], terminator: str | None = None
+    ) -> Choice:
+        """See `Engine.choose`; what is remembered is not scored again."""
+        depth, self._depth = self._depth, self._depth + 1
+        key = self._shared.keys.choice(messages, options, terminator)
+        if (value := self._shared.ledger.recall(key)) is not None:
+            self._shared.stats.recalled += 1
+            return Choice(tuple(value[0]), value[1], value[2])
+
+        async def ask() -> Choice:
+            return await self._shared.engine.choose(messages, options, terminator)
+
+        choice = await self._ask(ask, depth, lambda c: (key, [c.logprobs, c.other_logprob, c.prompt_tokens]))
+        self._count(choice.prompt_tokens, 0, choice.cached_tokens)
+        return choice
+
+    async def _draw(self, messages: Sequence[Message], sampling: Sampling, depth: int) -> Generation:
+        key = self._shared.keys.generation(messages, sampling)
+        if (value := self._shared.ledger.recall(key)) is not None:
+            self._shared.stats.recalled += 1
+            text, finish_reason, prompt_tokens, completion_tokens, escaped = value
+            return Generation(text, finish_reason, prompt_tokens, completion_tokens, 0, escaped)
+
+        async def ask() -> Generation:
+            return (await self._shared.engine.generate(messages, sampling))[0]
+
+        got = await self._ask(
+            ask,
+            depth,
+            lambda g: (key, [g.text, g.finish_reason, g.prompt_tokens, g.completion_tokens, g.escaped]),
+        )
+        self._count(got.prompt_tokens, got.completion_tokens, got.cached_tokens)
+        return got
+
+    def _count(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> None:
+        stats = self._shared.stats
+        stats.generated += 1
+        stats.prompt_tokens += prompt_tokens
+        stats.completion_tokens += completion_tokens
+        stats.cached_tokens += cached_tokens
+
+    async def _ask(
+        self, ask: Callable[[], Awaitable[T]], depth: int, remember: Callable[[T], tuple[str, Any]]
+    ) -> T:
+        """Send one request under a slot, again after each death of the engine, and store its answer."""
+        shared = self._shared
+        left = max(1, self._steps - depth)
+        cause: EngineError | None = None
+        while True:
+            if self._deaths >= DEATHS_OF_A_ROW:
+                why = f" ({cause})" if cause else ""
+                raise KilledEngine(f"the engine died {self._deaths} times with this row in flight{why}")
+            alone = self._suspect
+            first, self.holds_start = self.holds_start, False
+            await shared.scheduler.acquire(depth, left, first=first, alone=alone)
+            try:
+                life = await shared.supervisor.alive()
+                self._outstanding += 1
+                shared.ledger.sent(self._kind, self._id)
+                kept: list[tuple[str, Any]] = []
+                try:
+                    answer = await ask()
+                    kept.append(remember(answer))
+                    return answer
+                finally:
+                    self._outstanding -= 1
+                    if kept or not self._outstanding:
+                        shared.ledger.answered(self._kind, self._id, kept)
+                    if kept:
+                        shared.supervisor.deaths_in_a_row = 0
+                        self._forgive()
+            except EngineDied as error:
+                if shared.supervisor.fatal:
+                    raise
+                self._deaths += 1
+                self._suspect = True
+                cause = error
+            finally:
+                shared.scheduler.release(alone=alone)
+            await shared.supervisor.revive(life, cause)
+
+    def _forgive(self) -> None:
+        if self._deaths and self._shared.engine.dies_with_us:
+            self._shared.ledger.forgive(self._kind, self._id)
+        self._deaths, self._suspect = 0, False
+
+
+class Replay:
+    """An engine that only remembers: it shows how far a row gets without a new generation.
+
+    Attributes:
+        recalled: how many generations were remembered before the first that was not.
+    """
+
+    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+        self._ledger, self._keys = ledger, RequestKeys(engine.identity)
+        self.recalled = 0
+        self.identity = engine.identity
+        self.slots = engine.slots
+        self.context_length = engine.context_length
+        self.dies_with_us = False
+
+    async def prepare(self) -> None:
+        """Nothing to find out."""
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def generate(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> list[Generation]:
+        """The remembered draws.
+
+        Raises:
+            NotRemembered: one of them is still to be made.
+        """
+        generations = []
+        for draw in range(n):
+            key = self._keys.generation(messages, sampling.with_seed(draw_seed(sampling.seed, draw)))
+            text, finish_reason, prompt_tokens, completion_tokens, escaped = self._recall(key)
+            generations.append(Generation(text, finish_reason, prompt_tokens, completion_tokens, 0, escaped))
+        return generations
+
+    async def choose(
+        self, messages: Sequence[Message], options: Sequence[str], terminator: str | None = None
+    ) -> Choice:
+        """The remembered scores.
+
+        Raises:
+            NotRemembered: they are still to be asked for.
+        """
+        value = self._recall(self._keys.choice(messages, options, terminator))
+        return Choice(tuple(value[0]), value[1], value[2])
+
+    def _recall(self, key: str) -> list[Any]:
+        value = self._ledger.recall(key)
+        if value is None:
+            raise NotRemembered
+        self.recalled += 1
+        return value

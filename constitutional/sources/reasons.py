@@ -1,0 +1,47 @@
+"""The reasons for which a row of the input is no prompt: one table, from which the documentation quotes."""
+
+from __future__ import annotations
+
+from constitutional.errors import Place
+
+REASONS: dict[str, str] = {
+    "invalid_json": "The line or array element is not valid JSON, or is nested too deeply to be a row.",
+    "not_an_object": "The row is valid JSON but no object with named fields.",
+    "invalid_csv": "The row's quoting is broken, or it has more or fewer fields than the header.",
+    "invalid_utf8": "The row's bytes are not UTF-8.",
+    "invalid_unicode": "A text holds half of a surrogate pair, which is no character and can't be stored.",
+    "nul_character": "A text holds a NUL character, which many tools take for its end.",
+    "oversized_row": "The row is longer than 64 MiB.",
+    "missing_prompt": "The row has no `prompt`, and no `chosen` or `rejected` to take one from.",
+    "empty_prompt": "The prompt, or the user turn it ends in, holds nothing but white space.",
+    "empty_turn": "A turn before the last one holds nothing but white space.",
+    "empty_last_turn": "The transcript's last turn is empty, so that a response is missing.",
+    "ends_with_assistant": "The prompt ends in an assistant turn; it has to end in a user turn.",
+    "ends_with_system": "The prompt ends in a system turn; it has to end in a user turn.",
+    "unknown_role": "A message's role is none of system, user and assistant.",
+    "wrong_type": "A field has the wrong type, such as a number where a text is expected.",
+    "bad_transcript": "A transcript does not consist of `Human:` and `Assistant:` turns.",
+    "no_common_prompt": "The transcripts `chosen` and `rejected` have no prompt in common.",
+    "empty_response": "A `response` is given and holds nothing but white space.",
+    "invalid_id": "The `id` is neither a text of 1 to 1,000 characters nor an integer.",
+    "duplicate_id": "An earlier row has the same `id`.",
+}
+
+
+class BadRow(Exception):
+    """A row that is no prompt.
+
+    Attributes:
+        reason: one of `REASONS`.
+        detail: a sentence for a person, which names no content of the row but what is wrong.
+        field: dotted path of the field, such as `prompt.2.role`, or None where it is the whole row.
+    """
+
+    def __init__(self, reason: str, detail: str | None = None, field: str | None = None) -> None:
+        assert reason in REASONS, reason
+        self.reason, self.detail, self.field = reason, detail or REASONS[reason], field
+        super().__init__(reason)
+
+    def sentence(self, path: str, line: int | None) -> str:
+        """The detail with the place it is about."""
+        return f"{Place(path, line, field=self.field)}: {self.detail}"

@@ -1,0 +1,221 @@
+"""Revise: one prompt's initial response and its critique → revision rounds (Bai et al. 2022, section 3.1).
+
+In each round a principle is drawn, the model criticises the last good version of its response in that principle's
+words, and rewrites it. As in the paper, each round sees the conversation, the latest version and nothing of the rounds before.
+Deviations: revisions are checked, and one that fails its checks is kept but not built upon (docs/deviations.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from constitutional.assignment import content_hash, draw_principles, request_seed
+from constitutional.constitution import Constitution, Principle
+from constitutional.engines.base import Engine
+from constitutional.errors import ConfigError
+from constitutional.records import Chain, Conversation, Prompt, Round, Sampling, Step
+from constitutional.stages.asking import Asker
+from constitutional.stages.checks import failed_checks, is_clean
+from constitutional.templates import PromptSet, load_prompt_set
+
+STAGE = "revise"
+
+
+class ReviseSettings(BaseModel):
+    """How chains are made. The defaults are the paper's where it names one.
+
+    Attributes:
+        rounds: critique → revision rounds of a chain.
+        principles_per_round: how many different principles one critique and revision follow together.
+        critique: False asks for the revision directly.
+        stop_when_clean: let a critique that finds nothing end the chain; the response it approves is then the result.
+        examples: how many of the prompt set's few-shot examples are shown; None shows all.
+        overlong: what to do with a conversation that does not fit the context.
+        seed: draws the principles and seeds every request.
+        temperature: of every generation.
+        top_p: nucleus sampling; 1 keeps every token.
+        top_k: 0 keeps every token.
+        max_tokens: of every generation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rounds: int = Field(default=4, ge=1, le=100)
+    principles_per_round: int = Field(default=1, ge=1)
+    critique: bool = True
+    stop_when_clean: bool = False
+    examples: int | None = Field(default=None, ge=0)
+    overlong: Literal["skip", "drop-oldest"] = "skip"
+    seed: int = 0
+    temperature: float = Field(default=1.0, ge=0, le=10, allow_inf_nan=False)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    max_tokens: int = Field(default=256, ge=1)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How every request is sampled, but for its seed."""
+        return Sampling(self.temperature, self.top_p, self.top_k, self.max_tokens)
+
+    @property
+    def steps(self) -> int:
+        """Generations of a whole chain."""
+        return 1 + self.rounds * (2 if self.critique else 1)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The templates that a chain renders."""
+        return ("respond", "critique", "revise") if self.critique else ("respond", "direct")
+
+
+@dataclass(frozen=True)
+class Reviser:
+    """What all chains of a run have in common.
+
+    Args:
+        constitution: its principles with a critique and a revision are drawn.
+        prompts: renders the requests.
+        settings: how chains are made.
+
+    Raises:
+        ConstitutionError: no principle can be drawn.
+        ConfigError: settings that don't fit the constitution or the prompt set.
+    """
+
+    constitution: Constitution
+    prompts: PromptSet
+    settings: ReviseSettings
+
+    def __post_init__(self) -> None:
+        settings, usable = self.settings, self.constitution.for_revise()
+        if settings.principles_per_round > len(usable):
+            raise ConfigError(
+                f"principles_per_round is {settings.principles_per_round}, but {self.constitution.id} has only "
+                f"{len(usable)} principles with a critique and a revision"
+            )
+        if settings.stop_when_clean and not settings.critique:
+            raise ConfigError("stop_when_clean needs critiques; it can't be combined with direct revision")
+
+    def draw(self, prompt_id: str) -> tuple[tuple[Principle, ...], ...]:
+        """The principles of each round of a prompt's chain."""
+        usable, settings = self.constitution.for_revise(), self.settings
+        return tuple(
+            draw_principles(
+                usable,
+                seed=settings.seed,
+                stage=STAGE,
+                prompt_id=prompt_id,
+                round=number,
+                count=settings.principles_per_round,
+            )
+            for number in range(settings.rounds)
+        )
+
+    def key(self, prompt: Prompt) -> str:
+        """A hash of all that determines a chain but the engine.
+
+        Of the principles, just the drawn ones count, and of them just the fields that are rendered.
+        """
+        fields = ("critique", "revision") if self.settings.critique else ("revision",)
+        return content_hash(
+            STAGE,
+            self.settings.model_dump_json(),
+            self.prompts.fingerprint(*self.settings.templates),
+            prompt.id,
+            repr([(m.role, m.content) for m in prompt.messages]),
+            "given" if prompt.response is not None else "generated",
+            prompt.response or "",
+            *(p.fingerprint(*fields) for drawn in self.draw(prompt.id) for p in drawn),
+        )
+
+    async def chain(self, prompt: Prompt, engine: Engine) -> Chain:
+        """Make the chain of one prompt; see `revise`."""
+        settings, prompts = self.settings, self.prompts
+        asker = Asker(engine, prompt.messages, settings.overlong)
+        examples = prompts.examples if settings.examples is None else prompts.examples[: settings.examples]
+        marker = prompts.clean_marker if settings.stop_when_clean else None
+        shown = [text for example in examples for text in (example.revision, example.critique) if text]
+
+        async def ask(step: str, template: str, **variables: object) -> Step:
+            seed = request_seed(settings.seed, STAGE, prompt.id, step)
+
+            def render(conversation: Conversation) -> Conversation:
+                return prompts.render(template, prompt=conversation, **variables)
+
+            return Step.of((await asker.ask(render, settings.sampling.with_seed(seed)))[0])
+
+        if prompt.response is None:
+            response = await ask("respond", "respond")
+        else:
+            response = Step(prompt.response.strip(), "stop", 0, 0)
+        rounds: list[Round] = []
+        latest, clean = response.text, False
+        for number, principles in enumerate(self.draw(prompt.id)) if latest else ():
+            about = {"response": latest, "principles": principles, "examples": examples}
+            ids = tuple(principle.id for principle in principles)
+            critique: Step | None = None
+            if settings.critique:
+                about["clean_marker"] = marker
+                critique = await ask(f"critique:{number}", "critique", **about)
+                if marker and is_clean(critique.text, marker):
+                    rounds.append(Round(ids, critique, None))
+                    clean = True
+                    break
+                revision = await ask(f"revise:{number}", "revise", critique=critique.text, **about)
+            else:
+                revision = await ask(f"direct:{number}", "direct", **about)
+            failed = failed_checks(
+                revision, before=latest, critique=critique.text if critique else None, examples=shown
+            )
+            rounds.append(Round(ids, critique, revision, failed))
+            if not failed:
+                latest = revision.text
+        ended_well = clean or any(round.good for round in rounds)
+        reason = (
+            "clean" if clean else None if ended_well else "no_good_revision" if latest else "empty_response"
+        )
+        return Chain(
+            prompt.id,
+            asker.conversation,
+            response,
+            tuple(rounds),
+            "ok" if ended_well else "failed",
+            reason,
+            asker.dropped,
+            asker.escaped,
+        )
+
+
+async def revise(
+    prompt: Prompt,
+    constitution: Constitution,
+    engine: Engine,
+    *,
+    prompts: PromptSet | None = None,
+    settings: ReviseSettings | None = None,
+) -> Chain:
+    """Make the chain of one prompt: initial response, then rounds of critique and revision.
+
+    A pure function of its arguments: the principles and every request's seed are hashes of the settings' seed and
+    the prompt's id.
+
+    Args:
+        prompt: the conversation; its own response, if it has one, is the initial response.
+        constitution: where the principles are drawn from.
+        engine: where everything is generated.
+        prompts: the prompt set; None is the shipped `default`.
+        settings: see `ReviseSettings`.
+
+    Returns:
+        The chain. It is failed where no revision is good.
+
+    Raises:
+        ConstitutionError: the constitution has no principle with a critique and a revision.
+        RequestTooLong: the conversation does not fit the engine's context.
+        EngineError: the engine could not answer.
+    """
+    reviser = Reviser(constitution, prompts or load_prompt_set("default"), settings or ReviseSettings())
+    return await reviser.chain(prompt, engine)

@@ -7,7 +7,9 @@ given back at once. It imports nothing of this package.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 
@@ -29,5 +31,11 @@ def convert(gguf: Path, folder: Path) -> None:
     AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
 
 
+def _stop_when_orphaned() -> None:
+    sys.stdin.buffer.read()  # returns when the process that asked for the conversion is gone
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_stop_when_orphaned, daemon=True).start()
     convert(Path(sys.argv[1]), Path(sys.argv[2]))

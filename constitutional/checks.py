@@ -1,7 +1,8 @@
 """What a prompt template may contain, checked when its set is loaded.
 
-The check is a list of what is allowed, so a part of Jinja2 that nobody thought of is refused rather than let through. All
-problems of a file are found at once, each with its line and, for a misspelt name, the nearest valid one.
+The check is a list of what is allowed, so a part of Jinja2 that nobody thought of is refused rather than let
+through. All problems of a file are found at once, each with its line and, for a misspelt name, the nearest
+valid one.
 """
 
 from __future__ import annotations
@@ -168,7 +169,8 @@ class _Check:
         if not isinstance(name, str) or node.ignore_missing or not node.with_context:
             return "write include with one file name and nothing else"
         if name not in self.sources:
-            return f"can't include {name!r}: no such template in this set's folder; {nearest(name, self.sources)}"
+            hint = nearest(name, self.sources)
+            return f"can't include {name!r}: no such template in this set's folder; {hint}"
         if name in includers:
             return f"can't include itself: {' → '.join((*includers[includers.index(name) :], name))}"
         return "an include can't stand inside a loop" if in_loop else None

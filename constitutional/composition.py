@@ -1,9 +1,10 @@
 """A constitution's file and those it extends → one constitution.
 
-The bases' principles come first. One given in the extending file with the id of an inherited one replaces it field by
-field; `drop` leaves an inherited one out, and one that is dropped and given again is a new one. Two bases that give the same
-id different contents are an error until the file drops it. Everything is checked after composition, so that a file
-can extend, say, only the weight; each problem is reported at the field, in whichever file that stands.
+The bases' principles come first. One given in the extending file with the id of an inherited one replaces it
+field by field; `drop` leaves an inherited one out, and one that is dropped and given again is a new one. Two
+bases that give the same id different contents are an error until the file drops it. Everything is checked
+after composition, so that a file can extend, say, only the weight; each problem is reported at the field, in
+whichever file that stands.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class _Loaded:
         self.done: dict[Path, dict[str, _Draft]] = {}
 
     def drafts(self, path: Path, stack: tuple[Path, ...]) -> dict[str, _Draft]:
-        """The principles of a file and its bases, by id; `stack` are the files that extend it, outermost first."""
+        """The principles of a file and its bases, by id; `stack` are the files that extend it."""
         key = path.resolve()
         if key in self.done:
             return self.done[key]

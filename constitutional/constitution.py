@@ -1,7 +1,9 @@
-"""Principles and constitutions: what the model is asked to judge itself by (Bai et al. 2022, sections 3.1 and 4.1).
+"""Principles and constitutions: what the model is asked to judge itself by (Bai et al. 2022, sections 3.1 and
+4.1).
 
-`load_constitution` reads a constitution's file and those it extends, checks everything at once, and gives a frozen
-`Constitution`. The file format is in `docs/constitution-format.md`; composition is in `composition.py`.
+`load_constitution` reads a constitution's file and those it extends, checks everything at once, and gives a
+frozen `Constitution`. The file format is in `docs/constitution-format.md`; composition is in
+`composition.py`.
 """
 
 from __future__ import annotations
@@ -126,7 +128,7 @@ class Constitution:
 
     @cached_property
     def hash(self) -> str:
-        """A hash of the content: independent of path, layout, comments, and the order of keys and principles."""
+        """A hash of the content: independent of path, layout, and the order of keys and principles."""
         names = [field.name for field in fields(Principle)]
         principles = sorted(principle.fingerprint(*names) for principle in self.principles)
         return content_hash(self.id, self.version, self.description, *principles)
@@ -157,7 +159,8 @@ class Constitution:
             if principle.id == id:
                 return principle
         raise ConstitutionError(
-            f"constitution {self.id!r} has no principle {id!r}; {nearest(id, [p.id for p in self.principles])}"
+            f"constitution {self.id!r} has no principle {id!r}; "
+            f"{nearest(id, [principle.id for principle in self.principles])}"
         )
 
     def _usable(self, *needed: str) -> tuple[Principle, ...]:
@@ -197,7 +200,8 @@ def id_problem(text: object) -> str:
     if isinstance(text, str):
         words = re.findall("[a-z0-9]+", text.lower())
         hint = f"; write {'-'.join(words)!r}" if words and len(text) <= 100 else ""
-    return f"{text!r} is not an id: lower-case letters and digits in words joined by '-', at most 100 characters{hint}"
+    rule = "lower-case letters and digits in words joined by '-', at most 100 characters"
+    return f"{text!r} is not an id: {rule}{hint}"
 
 
 def principle_problems(principle: Principle) -> list[tuple[str, str]]:

@@ -227,18 +227,28 @@ def _convert(model: EmbeddedModel, gguf: Path, folder: Path) -> None:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # the tokenizer's configuration records the former
-    script = Path(__file__).with_name("_convert_gguf.py")
-    done = subprocess.run(
-        [sys.executable, "-P", str(script), str(gguf), str(folder)],
-        env={**os.environ, **quiet, **fixed},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    if done.returncode != 0 or not all((folder / needed).is_file() for needed in _NEEDED):
-        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+    command = [
+        sys.executable,
+        "-P",
+        str(Path(__file__).with_name("_convert_gguf.py")),
+        str(gguf),
+        str(folder),
+    ]
+    errors = gguf.with_suffix(".stderr")
+    with (
+        errors.open("wb") as stderr,
+        # Its standard input is a pipe that closes when we are gone, however that happens: then it stops by itself.
+        subprocess.Popen(
+            command,
+            env={**os.environ, **quiet, **fixed},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        ) as converting,
+    ):
+        code = converting.wait()
+    if code != 0 or not all((folder / needed).is_file() for needed in _NEEDED):
+        said = errors.read_text("utf-8", "replace").strip().splitlines()[-1:] or [f"exit code {code}"]
         raise PrerequisiteError(
             f"{model.title} could not be converted: {said[0]}. This takes torch, transformers and gguf in "
             "the versions that this package asks for (`pip install --upgrade constitutional`), "

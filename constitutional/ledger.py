@@ -299,6 +299,13 @@ class Ledger:
         ).fetchone()
         return _stored(found) if found else None
 
+    def row_at(self, ordinal: int) -> StoredRow | None:
+        """The row at that place of the input, from 0, or None."""
+        found = self._db.execute(
+            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE ordinal = ?", (ordinal,)
+        ).fetchone()
+        return _stored(found) if found else None
+
     # ------------------------------------------------------------------ generations
 
     def recall(self, key: str) -> list[Any] | None:

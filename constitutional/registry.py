@@ -1,8 +1,8 @@
 """Names → files, for constitutions and prompt sets.
 
-What a user gives is a path where it has a separator or ends in `.yaml` or `.yml`; otherwise it is a name, looked for in
-`./constitutions` (`./prompts`) of the working directory and then among the shipped ones. A name never leaves its
-folder: separators, `..` and links that point out of it are refused.
+What a user gives is a path where it has a separator or ends in `.yaml` or `.yml`; otherwise it is a name,
+looked for in `./constitutions` (`./prompts`) of the working directory and then among the shipped ones. A name
+never leaves its folder: separators, `..` and links that point out of it are refused.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def is_path(name_or_path: str | Path) -> bool:
 def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
     if not _NAME.fullmatch(name) or ".." in name:
         raise error(
-            f"{name!r} is not the name of a {noun}: letters, digits, '-', '_' and '.'; or give a path with a '/'"
+            f"{name!r} is not the name of a {noun}: use letters, digits, '-', '_' and '.', "
+            "or give a path with a '/'"
         )
     for folder, _ in _folders(kind):
         for path in _candidates(folder, name, kind):

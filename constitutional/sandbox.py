@@ -1,12 +1,13 @@
 """The dialect of Jinja2 that prompt templates are written in, and the sandbox that renders it.
 
-A template renders to a conversation. Only the tag `turn` makes one of its messages, and the text between its ends is
-collected in a list, never found again by marks in the text: what came from data can't open a turn.
+A template renders to a conversation. Only the tag `turn` makes one of its messages, and the text between its
+ends is collected in a list, never found again by marks in the text: what came from data can't open a turn.
 
-Templates are untrusted, so the dialect is a short list of what is allowed (`checks.py` refuses all else when a set is loaded):
-turn, for, if, set, include; names, attributes, comparisons, a few filters and tests, `range`. Values can't be multiplied
-or called, so the size of what is rendered grows only where something is printed or a loop goes round, and there it
-is counted. Files are read when the set is loaded; rendering touches no disk.
+Templates are untrusted, so the dialect is a short list of what is allowed (`checks.py` refuses all else when
+a set is loaded): turn, for, if, set, include; names, attributes, comparisons, a few filters and tests,
+`range`. Values can't be multiplied or called, so the size of what is rendered grows only where something is
+printed or a loop goes round, and there it is counted. Files are read when the set is loaded; rendering
+touches no disk.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from constitutional.records import Conversation, Message
 
 ROLES = ("system", "user", "assistant")
 MAX_WORK = 1_000_000
-"""Characters rendered and steps done by one render, beyond `INPUT_FACTOR` times the characters of its variables."""
+"""Characters and steps of one render, beyond `INPUT_FACTOR` times the characters of its variables."""
 INPUT_FACTOR = 4
 MAX_SECONDS = 5.0
 """CPU time of one render's thread: a busy machine breaks no run."""
@@ -155,11 +156,11 @@ class TurnEnvironment(ImmutableSandboxedEnvironment):
         self.tests = {name: self.tests[name] for name in TESTS}
         self.globals = {"range": _range}
 
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ANN401, ARG002
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may read this attribute: only those of the list."""
         return attr in self.attributes.get(type(obj), ())
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401, ARG002
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Add or subtract two numbers; texts would be a way to grow without being counted."""
         for value in (left, right):
             if not isinstance(value, int | float):
@@ -184,13 +185,13 @@ def _cost(loop: nodes.For) -> int:
 class _Limited(Sequence[Any]):
     """What a loop goes through, counted."""
 
-    def __init__(self, items: Any, cost: int) -> None:  # noqa: ANN401
+    def __init__(self, items: Any, cost: int) -> None:
         self.items, self.cost = items, cost
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401
+    def __getitem__(self, index: Any) -> Any:
         return self.items[index]
 
     def __iter__(self) -> Iterator[Any]:
@@ -201,12 +202,12 @@ class _Limited(Sequence[Any]):
 
 
 @jinja2.pass_context  # so that nothing is computed when the template is compiled
-def _limited(context: Context, items: Any, cost: int) -> _Limited:  # noqa: ANN401, ARG001
+def _limited(context: Context, items: Any, cost: int) -> _Limited:
     return _Limited(items, cost)
 
 
 @jinja2.pass_context
-def _finalize(context: Context, value: Any) -> Any:  # noqa: ANN401, ARG001
+def _finalize(context: Context, value: Any) -> Any:
     if type(value) is str:
         _RENDER.get().charge(len(value) + 1)
         return value
@@ -229,7 +230,7 @@ def _range(*arguments: int) -> range:
 
 def _text(function: Callable[[str], str]) -> Callable[..., str]:
     @jinja2.pass_context
-    def apply(context: Context, value: object) -> str:  # noqa: ARG001
+    def apply(context: Context, value: object) -> str:
         text = _require_text(value)
         _RENDER.get().charge(len(text))
         return function(text)
@@ -246,14 +247,14 @@ def _require_text(value: object) -> str:
 
 
 @jinja2.pass_context
-def _join(context: Context, values: Sequence[object], separator: str = "") -> str:  # noqa: ARG001
+def _join(context: Context, values: Sequence[object], separator: str = "") -> str:
     texts = [str(value) if isinstance(value, int | float) else _require_text(value) for value in values]
     _RENDER.get().charge(sum(map(len, texts)) + len(_require_text(separator)) * len(texts))
     return separator.join(texts)
 
 
 @jinja2.pass_context
-def _indent(context: Context, value: object, width: int = 4, first: bool = False) -> str:  # noqa: ARG001
+def _indent(context: Context, value: object, width: int = 4, first: bool = False) -> str:
     text = _require_text(value)
     if not 0 <= width <= MAX_INDENT:
         raise TemplateError(f"indent() takes a width from 0 to {MAX_INDENT}")

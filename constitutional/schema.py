@@ -1,7 +1,7 @@
-"""A loaded file against a pydantic model: every mistake at once, each with its place and what to write instead.
+"""A loaded file against a pydantic model: every mistake at once, each with its place.
 
-Models of files derive from `FileModel`: unknown keys are errors that name the nearest valid one, and nothing is
-converted silently (`version: "2"` is not a number). A field that holds a tuple or a path is declared with
+Models of files derive from `FileModel`: unknown keys are errors that name the nearest valid one, and nothing
+is converted silently (`version: "2"` is not a number). A field that holds a tuple or a path is declared with
 `Field(strict=False)`, since YAML has neither.
 """
 
@@ -127,7 +127,7 @@ def _models_at(annotation: Any, steps: Steps) -> list[type[BaseModel]]:
                 return _models_at(field.annotation, steps[1:])
         return _models_at(annotation, steps[1:])  # a step of pydantic's own: the member of a union
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType) or origin is not None and origin not in (list, tuple, dict):
+    if origin in (Union, types.UnionType) or (origin is not None and origin not in (list, tuple, dict)):
         rest = steps
     else:
         rest = steps[1:] if steps else ()

@@ -2,8 +2,8 @@
 
 A set is `set.yaml`, a template for each kind of request, files starting with `_` that these include, and
 `examples.yaml`. All of it is read and checked when it is loaded; rendering touches no disk. The format is in
-`docs/prompt-templates.md`, the dialect and its limits in `sandbox.py`. Requests follow appendix A of Bai et al. 2022,
-as real chat turns rather than one transcript.
+`docs/prompt-templates.md`, the dialect and its limits in `sandbox.py`. Requests follow appendix A of Bai et
+al. 2022, as real chat turns rather than one transcript.
 """
 
 from __future__ import annotations
@@ -97,17 +97,17 @@ class PromptSet:
         """Names of the templates it has, in the order of `TEMPLATES`."""
         return tuple(name for name in TEMPLATES if name in self.compiled)
 
-    def render(self, template: str, **variables: Any) -> Conversation:  # noqa: ANN401
+    def render(self, template: str, **variables: Any) -> Conversation:
         """Render one request.
 
         Args:
             template: a key of `TEMPLATES`.
-            variables: what `TEMPLATES` lists for it: `prompt` a conversation, `response` and `critique` texts,
-                `principles` the principles of this round, `clean_marker` the set's or None where a critique may not end
-                the chain, `examples` the set's own unless others are given.
+            variables: those of `TEMPLATES`: `prompt` a conversation, `response` and `critique` texts,
+                `principles` those of this round, `clean_marker` the set's or None where none
+                ends the chain, `examples` the set's own unless others are given.
 
         Returns:
-            The conversation. Where it ends in an assistant turn, that turn is unfinished and the model continues it.
+            The conversation. An assistant turn at its end is unfinished, and the model continues it.
 
         Raises:
             TemplateError: the set has no such template, or it fails on these variables.
@@ -128,7 +128,7 @@ class PromptSet:
             raise TemplateError(f"can't be rendered: {bad}", place) from bad
 
     def fingerprint(self, *templates: str) -> str:
-        """A hash of what determines these templates' output: their files, all they include, examples and marker.
+        """A hash of these templates with all they include, the examples and the clean marker.
 
         Raises:
             TemplateError: the set has no such template.
@@ -223,7 +223,7 @@ class ExamplesFile(FileModel):
     examples: list[ExampleEntry]
 
 
-def _load(folder: Path, name: str) -> Any:  # noqa: ANN401
+def _load(folder: Path, name: str) -> Any:
     _stay_inside(folder, folder / name)
     return load_yaml(folder / name, error=TemplateError)
 

@@ -1,12 +1,12 @@
 """YAML files as plain Python, with the place of every value, and refusals that say where.
 
-What is read is YAML 1.1 less all that can surprise or attack: no tags, anchors, aliases or merge keys, no duplicate
-keys, keys that are text, one document whose top level is a mapping, at most 5 MB and 50 levels. The parser's events are
-read one by one, so neither nesting nor aliases can exhaust the stack or the memory. Every problem of a file is
-reported at once, each with its line and column.
+What is read is YAML 1.1 less all that can surprise or attack: no tags, anchors, aliases or merge keys, no
+duplicate keys, keys that are text, one document whose top level is a mapping, at most 5 MB and 50 levels. The
+parser's events are read one by one, so neither nesting nor aliases can exhaust the stack or the memory. Every
+problem of a file is reported at once, each with its line and column.
 
-Constitutions, prompt sets, `--config` files and experiments are all read here: `load_yaml`, then `validate` against a
-`FileModel` (see `schema.py`).
+Constitutions, prompt sets, `--config` files and experiments are all read here: `load_yaml`, then `validate`
+against a `FileModel` (see `schema.py`).
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class _Reader:
         self.positions: dict[Steps, tuple[int, int]] = {}
         self.key_positions: dict[Steps, tuple[int, int]] = {}
         self.stack: list[_Open] = []
-        self.resolver = yaml.resolver.Resolver()
+        self.resolve: Any = yaml.resolver.Resolver().resolve
         self.constructor = yaml.constructor.SafeConstructor()
 
     def take(self, event: yaml.Event) -> None:
@@ -209,8 +209,9 @@ class _Reader:
                     event,
                     f"anchors (&{event.anchor}) are not allowed; write the value out where it is needed",
                 )
-            if getattr(event, "tag", None) is not None:
-                self.refuse(event, f"tags ({event.tag}) are not allowed; remove it")
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                self.refuse(event, f"tags ({tag}) are not allowed; remove it")
             if isinstance(event, yaml.ScalarEvent):
                 self.take_scalar(event)
             else:
@@ -219,14 +220,14 @@ class _Reader:
             self.stack.pop()
 
     def take_scalar(self, event: yaml.ScalarEvent) -> None:
-        tag = self.resolver.resolve(yaml.ScalarNode, event.value, event.implicit)
+        tag = self.resolve(yaml.ScalarNode, event.value, event.implicit)
         top = self.stack[-1] if self.stack else None
         if top and isinstance(top.value, dict) and top.expects_key:
             self.take_key(event, top, tag)
         else:
             self.add(event, self.scalar(event, tag))
 
-    def scalar(self, event: yaml.ScalarEvent, tag: str) -> Any:
+    def scalar(self, event: yaml.ScalarEvent, tag: str) -> object:
         forbidden = _FORBIDDEN.search(event.value)
         if forbidden:  # written as an escape such as "\0"
             self.refuse(event, f"the character {_code(forbidden.group())} is not allowed; remove its escape")
@@ -260,7 +261,7 @@ class _Reader:
         top.key, top.expects_key = event.value, False
         self.key_positions.setdefault((*top.steps, event.value), _position(event))
 
-    def open(self, event: yaml.Event, value: Any) -> None:
+    def open(self, event: yaml.Event, value: object) -> None:
         top = self.stack[-1] if self.stack else None
         if top and isinstance(top.value, dict) and top.expects_key:
             self.refuse(event, "a key must be a text, not a mapping or a list")
@@ -270,9 +271,10 @@ class _Reader:
             raise _Stop
         self.stack.append(_Open(value, self.add(event, value)))
 
-    def add(self, event: yaml.Event, value: Any) -> Steps:
+    def add(self, event: yaml.Event, value: object) -> Steps:
         if not self.stack:
-            self.value, steps = value, ()
+            self.value = value
+            steps: Steps = ()
         else:
             top = self.stack[-1]
             if isinstance(top.value, list):
@@ -303,7 +305,8 @@ class _Reader:
 
 
 def _position(event: yaml.Event) -> tuple[int, int]:
-    return event.start_mark.line + 1, event.start_mark.column + 1
+    mark: Any = event.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 def _syntax_problem(path: Path, bad: yaml.MarkedYAMLError) -> Problem:

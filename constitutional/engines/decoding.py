@@ -1,10 +1,10 @@
 """One padded batch through `model.generate`, each row sampled as if it were alone.
 
-Rows differ in temperature, top-k, top-p, length, stop strings and seed, and none of these comes from a global
-state. A row's tokens are the argmax of its own filtered log-probabilities plus Gumbel noise from its own
-generator, which is an exact sample (Maddison, Tarlow and Minka 2014, "A* sampling", section 2). What a row gets
-depends on the other rows only through the numerical noise of the model's forward pass. A row may also ask for
-log-probabilities instead of text.
+Rows differ in temperature, top-k, top-p, length, stop strings and seed, and none of these comes from a
+global state. A row's tokens are the argmax of its own filtered log-probabilities plus Gumbel noise from its
+own generator, which is an exact sample (Maddison, Tarlow and Minka 2014, "A* sampling", section 2). What a
+row gets depends on the other rows only through the numerical noise of the model's forward pass. A row may
+also ask for log-probabilities instead of text.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Decoder:
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int]
     ) -> None:
-        """Take a model over: the sampling that its generation config recommends is dropped, its end tokens stay.
+        """Take a model over: the sampling that its generation config recommends goes, its end tokens stay.
 
         Args:
             model: a causal language model of `transformers`.
@@ -129,7 +129,7 @@ class Sampler:
         }
         self._drawn = torch.tensor(drawn, dtype=torch.long, device=device)
 
-        def column(values: list[Any], dtype: torch.dtype) -> Any:  # noqa: ANN401
+        def column(values: list[Any], dtype: torch.dtype) -> Any:
             return torch.tensor([values[number] for number in drawn], dtype=dtype, device=device)[:, None]
 
         self._temperature = column([s.temperature for s in samplings], torch.float32)
@@ -191,19 +191,18 @@ class _Watch:
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
         length = input_ids.shape[1] - self._width
-        last = input_ids[:, -1].tolist()
+        recent = input_ids[:, self._width :][:, -max(self._reach) :].tolist()
         for number, row in enumerate(self._rows):
             if self._done[number]:
                 continue
-            ended = last[number] in self._stop_ids or self._has_stop(number, input_ids)
+            tokens = recent[number][-self._reach[number] :]
+            ended = tokens[-1] in self._stop_ids or self._has_stop(tokens, row.sampling.stop)
             self._done[number] = ended or length >= row.sampling.max_tokens or not row.wanted
             self.ends[number] = (length, ended)
         return torch.tensor(self._done, dtype=torch.bool, device=input_ids.device)
 
-    def _has_stop(self, number: int, input_ids: torch.Tensor) -> bool:
-        stops = self._rows[number].sampling.stop
+    def _has_stop(self, tokens: list[int], stops: Sequence[str]) -> bool:
         if not stops:
             return False
-        start = max(self._width, input_ids.shape[1] - self._reach[number])
-        tail = self._tokenizer.decode(input_ids[number, start:].tolist(), skip_special_tokens=True)
+        tail = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return any(stop in tail for stop in stops)

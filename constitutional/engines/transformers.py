@@ -193,9 +193,11 @@ class TransformersEngine:
     def _load(self, thread: ThreadPoolExecutor) -> _Loaded:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
         from constitutional.engines.decoding import Decoder
 
+        disable_progress_bar()
         tokenizer = _from_pretrained(AutoTokenizer, self._model, revision=self._revision)
         encoder = ChatEncoder(tokenizer)
         dtype = getattr(torch, self.identity["dtype"])
@@ -242,7 +244,7 @@ def _find_dtype(device: str) -> str:
     return "bfloat16" if bfloat16 else "float16"
 
 
-def _from_pretrained(kind: Any, model: str, **arguments: Any) -> Any:  # noqa: ANN401
+def _from_pretrained(kind: Any, model: str, **arguments: Any) -> Any:
     """Load something of a model, without running any code that comes with it."""
     try:
         return kind.from_pretrained(model, trust_remote_code=False, **arguments)
@@ -258,7 +260,7 @@ def _from_pretrained(kind: Any, model: str, **arguments: Any) -> Any:  # noqa: A
         raise ConfigError(f"the model {model} can't be used: {_first_line(error)}") from error
 
 
-def _with_adapter(model: Any, folder: Path) -> Any:  # noqa: ANN401
+def _with_adapter(model: Any, folder: Path) -> Any:
     """The model with a LoRA adapter merged into its weights."""
     try:
         from peft import PeftModel
@@ -270,7 +272,7 @@ def _with_adapter(model: Any, folder: Path) -> Any:  # noqa: ANN401
         raise ConfigError(f"{folder} is not an adapter of this model: {_first_line(error)}") from error
 
 
-def _cache_tokens(model: Any, device: str) -> int:  # noqa: ANN401
+def _cache_tokens(model: Any, device: str) -> int:
     """How many tokens' keys and values one batch may hold, in half of the memory that is free."""
     import torch
 

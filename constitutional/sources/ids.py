@@ -1,8 +1,9 @@
 """Ids of rows: given ones as they are, hashes of the content for the others, and none of them twice.
 
 Ids that were seen are remembered as 64-bit hashes in one flat table of 8 bytes a slot (12 to 36 bytes a row
-with its free slots and while it grows; a `set` of integers takes 70 to 100). Two different ids that share a hash
-would be taken for duplicates: among ten million given ids the odds of one such pair are 3 in a million.
+with its free slots and while it grows; a `set` of integers takes 70 to 100). Two different ids that share a
+hash would be taken for duplicates: among ten million given ids the odds of one such pair are 3 in a
+million.
 """
 
 from __future__ import annotations

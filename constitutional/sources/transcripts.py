@@ -1,7 +1,7 @@
 r"""Transcripts as hh-rlhf writes them: `\n\nHuman: …\n\nAssistant: …`.
 
-A turn begins where a line does, after a blank one. Elsewhere "Human:" is text: in hh-rlhf 2 % of the rows have
-it inside a turn, so splitting at ": " or at every "Human:" changes what was said.
+A turn begins where a line does, after a blank one. Elsewhere "Human:" is text: in hh-rlhf 2 % of the rows
+have it inside a turn, so splitting at ": " or at every "Human:" changes what was said.
 """
 
 from __future__ import annotations

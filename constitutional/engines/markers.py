@@ -1,8 +1,9 @@
 """Make chat markers that are spelt out in contents harmless, where nobody here can tokenise them.
 
-A server renders the chat template itself, from texts. A content that spells `<|im_start|>` or `[/INST]` would become
-the token and could open a turn of its own. So every marker known from a chat format in use gets a space after its
-first character: `< |im_start|>` stays readable and is no marker to any tokenizer.
+A server renders the chat template itself, from texts. A content that spells `<|im_start|>` or `[/INST]` would
+become the token and could open a turn of its own. So every marker known from a chat format in use gets a
+space after its first character: `< |im_start|>` stays readable and is no marker to any tokenizer. (Engines
+that hold the tokenizer keep the text as it is, see `escape.py`.)
 """
 
 from __future__ import annotations

@@ -1,0 +1,84 @@
+"""`--config FILE.yaml`: everything that a flag sets, in a file. Flags given on the command line win."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel, ValidationError
+
+from constitutional.errors import ConfigError, Place, Problem, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=BaseModel)
+_NOT_IN_FILES = {"config", "help"}
+
+
+def config_option(command: F) -> F:
+    """Give a command the option `--config`."""
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False),
+        is_eager=True,
+        expose_value=False,
+        callback=_load,
+        help="A YAML file that sets any of these options by its name (as max-tokens: 300).",
+    )(command)
+
+
+def _load(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is None or ctx.resilient_parsing:
+        return
+    from constitutional.yamlfile import load_yaml
+
+    document = load_yaml(Path(value), error=ConfigError)
+    if not isinstance(document.value, dict):
+        raise ConfigError("has to be a mapping of options to values", Place(value))
+    options = {_key(p): p for p in ctx.command.params if p.name not in _NOT_IN_FILES}
+    problems, found = [], {}
+    for key, given in document.value.items():
+        name = str(key).replace("_", "-")
+        if name not in options:
+            message = f"unknown option {str(key)!r}; {nearest(name, options)}"
+            problems.append(Problem(message, document.place(key, key=True)))
+            continue
+        option = options[name]
+        values = [f"{k}={v}" for k, v in given.items()] if isinstance(given, dict) else given
+        if option.multiple and not isinstance(values, list):
+            values = [values]
+        try:
+            option.type_cast_value(ctx, values)
+        except click.BadParameter as error:
+            problems.append(Problem(f"{given!r}: {error.message}", document.place(key)))
+            continue
+        except TypeError:
+            problems.append(Problem(f"{given!r} can't be its value", document.place(key)))
+            continue
+        found[option.name] = values
+    if problems:
+        raise ConfigError(problems)
+    ctx.default_map = {**(ctx.default_map or {}), **found}
+
+
+def _key(param: click.Parameter) -> str:
+    """The name of an option without its dashes, of a switch without its `/no-` half, or of an argument."""
+    longest = max(param.opts, key=len)
+    return longest.lstrip("-").replace("_", "-")
+
+
+def settings_from(model: type[M], values: dict[str, Any]) -> M:
+    """Settings from the values of flags.
+
+    Raises:
+        ConfigError: a value that they don't take, under the flag's name.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        problems = [
+            Problem(f"--{'-'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}, not {e['input']!r}")
+            for e in error.errors()
+        ]
+        raise ConfigError(problems) from error

@@ -1,0 +1,265 @@
+"""How a job goes, on a terminal or as JSON lines, on standard error; and what Ctrl-C does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from constitutional.engines.base import Engine
+from constitutional.job import Estimate
+from constitutional.ledger import PlanCounts
+from constitutional.pipeline import Pipeline
+from constitutional.remembering import Stats
+
+_EVERY_S = 10.0  # between JSON lines
+
+
+def plan_line(plan: PlanCounts) -> str:
+    """`1,903 rows kept, 97 to do` and whatever else there is to say."""
+    parts = [f"{plan.kept:,} rows kept", f"{plan.to_do:,} to do"]
+    parts += [f"{plan.stale:,} of them stale"] if plan.stale else []
+    parts += [f"{plan.retried:,} tried again"] if plan.retried else []
+    parts += [f"{plan.bad:,} bad inputs"] if plan.bad else []
+    parts += [f"{plan.dropped:,} no longer in the input"] if plan.dropped else []
+    return ", ".join(parts)
+
+
+def estimate_line(estimate: Estimate) -> str:
+    """What the plan would cost."""
+    line = f"{estimate.missing:,} generations to make ({estimate.remembered:,} more are remembered)"
+    if estimate.completion_tokens is None or estimate.prompt_tokens is None or estimate.seconds is None:
+        return f"{line}; tokens and time are estimated once a run with this ledger has generated something"
+    tokens = f"{estimate.prompt_tokens:,} prompt and {estimate.completion_tokens:,} generated tokens"
+    return f"{line}: about {tokens}, {_duration(estimate.seconds)} at the last run's rate"
+
+
+class Display:
+    """Watches a job; see `job.Watcher`. Use it as a context manager.
+
+    Args:
+        stream: where to write; a terminal gets a live display, anything else JSON lines.
+    """
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        stream = stream or sys.stderr
+        try:  # a descriptor of our own: engines redirect the process's while they load
+            self._stream: IO[str] = os.fdopen(
+                os.dup(stream.fileno()), "w", encoding="utf-8", errors="replace"
+            )
+        except (OSError, ValueError, AttributeError):
+            self._stream = stream
+        self.live = stream.isatty()
+        self.console = Console(file=self._stream, force_terminal=self.live or None, highlight=False)
+        self._progress: Progress | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._status: Any = None
+        self._interrupts = 0
+        self._pipeline: Pipeline | None = None
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def planned(self, plan: PlanCounts, estimate: Estimate | None) -> None:
+        """See `Watcher`."""
+        if self.live:
+            self.console.print(plan_line(plan))
+            if estimate:
+                self.console.print(estimate_line(estimate))
+            return
+        fields = {
+            name: getattr(plan, name) for name in ("kept", "to_do", "stale", "retried", "bad", "dropped")
+        }
+        if estimate:
+            fields |= {"generations_to_make": estimate.missing, "generations_remembered": estimate.remembered}
+            fields |= {
+                name: getattr(estimate, name)
+                for name in ("prompt_tokens", "completion_tokens", "seconds")
+                if getattr(estimate, name) is not None
+            }
+        self._line("plan", message=plan_line(plan), **fields)
+
+    def loading(self, engine: Engine) -> None:
+        """See `Watcher`."""
+        what = f"loading {engine.identity['model']} into {engine.identity['engine']}"
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(
+                number, self._leave
+            )  # nothing is in flight yet, and a loading library can't be stopped
+        if self.live:
+            self._status = self.console.status(f"{what} …")
+            self._status.start()
+        else:
+            self._line("loading", message=what, **engine.identity)
+
+    def running(self, pipeline: Pipeline) -> None:
+        """See `Watcher`."""
+        self._end()
+        self._pipeline = pipeline
+        self._catch_interrupts()
+        if self.live:
+            self._progress = Progress(
+                TextColumn("rows"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}"),
+                TimeElapsedColumn(),
+                console=self.console,
+            )
+            self._progress.add_task("rows", total=pipeline.to_do, text="")
+            self._progress.start()
+        self._task = asyncio.get_running_loop().create_task(self._follow(pipeline))
+
+    def publishing(self) -> None:
+        """See `Watcher`."""
+        if self._pipeline:
+            self._report(self._pipeline)
+        self._end()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)  # the data are switched in a moment
+
+    async def _follow(self, pipeline: Pipeline) -> None:
+        while True:
+            self._report(pipeline)
+            await asyncio.sleep(0.2 if self.live else _EVERY_S)
+
+    def _report(self, pipeline: Pipeline) -> None:
+        stats = pipeline.stats
+        if self._progress:
+            self._progress.update(
+                self._progress.task_ids[0], completed=stats.finished, text=_text(stats, pipeline)
+            )
+        elif not self.live:
+            self._line("progress", to_do=pipeline.to_do, **_fields(stats, pipeline))
+
+    def _end(self) -> None:
+        if self._task:
+            self._task.cancel()
+            self._task = None
+        if self._status:
+            self._status.stop()
+            self._status = None
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+
+    def _line(self, event: str, **fields: object) -> None:
+        line = {"event": event, "time": round(time.time(), 3), **fields}
+        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    # ------------------------------------------------------------------ interrupts
+
+    def _catch_interrupts(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self._interrupt)
+            except NotImplementedError:  # Windows
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._interrupt))
+
+    def _interrupt(self) -> None:
+        assert self._pipeline is not None
+        self._interrupts += 1
+        if self._interrupts > 1:
+            self._pipeline.abort()
+            return
+        waiting = self._pipeline.in_flight
+        self._pipeline.stop()
+        text = f"stopping when the {waiting} requests in flight have been answered; again to drop them"
+        if self.live:
+            self.console.print(text)
+        else:
+            self._line("stopping", message=text)
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self._end()
+        text = "interrupted while the engine was loading; the same command goes on from here"
+        if self.live:
+            self.console.print(text)
+        else:
+            self._line("stopped", message=text)
+        os._exit(130)
+
+
+@contextlib.contextmanager
+def default_interrupts() -> Iterator[None]:
+    """Give the signals back as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fields(stats: Stats, pipeline: Pipeline) -> dict[str, object]:
+    elapsed = stats.elapsed_s or 1e-9
+    eta = _eta(stats, pipeline)
+    return {
+        "rows": stats.finished,
+        **stats.rows,
+        "rounds": stats.rounds,
+        "generations": stats.generated,
+        "remembered": stats.recalled,
+        "tokens_per_second": round(stats.completion_tokens / elapsed, 1),
+        "prefix_cache_hits": round(stats.cached_tokens / stats.prompt_tokens, 3)
+        if stats.prompt_tokens
+        else None,
+        "engine_restarts": stats.restarts,
+        "elapsed_seconds": round(elapsed, 1),
+        "eta_seconds": round(eta, 1) if eta is not None else None,
+    }
+
+
+def _text(stats: Stats, pipeline: Pipeline) -> str:
+    fields = _fields(stats, pipeline)
+    parts = [
+        f"{stats.rounds:,} rounds",
+        f"{stats.generated:,} generations",
+        f"{fields['tokens_per_second']} tok/s",
+    ]
+    if stats.prompt_tokens:
+        parts.append(f"{stats.cached_tokens / stats.prompt_tokens:.0%} of prompts cached")
+    bad = stats.rows["skipped"] + stats.rows["failed"]
+    parts += [f"{bad:,} skipped or failed"] if bad else []
+    parts += [f"engine restarted {stats.restarts} times"] if stats.restarts else []
+    eta = _eta(stats, pipeline)
+    parts += [f"{_duration(eta)} left"] if eta is not None else []
+    return " · ".join(parts)
+
+
+def _eta(stats: Stats, pipeline: Pipeline) -> float | None:
+    """Seconds left, from the generations made so far against those that the rows left may need."""
+    done = stats.generated + stats.recalled
+    if not stats.generated or not done:
+        return None
+    needed = pipeline.to_do * pipeline.steps
+    return (
+        max(0.0, needed - done) / stats.generated * stats.elapsed_s
+        if stats.finished < pipeline.to_do
+        else 0.0
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,39 @@
+"""What a command prints when its job is done."""
+
+from __future__ import annotations
+
+from constitutional.cli.progress import Display
+from constitutional.job import Report
+
+
+def print_report(report: Report, display: Display) -> None:
+    """Print counts, and what to do with them, to standard error."""
+    assert report.manifest is not None
+    say = display.console.print
+    counts = report.manifest["counts"]
+    rows = counts["rows"]
+    say(
+        f"{rows['total']:,} rows: {rows['ok']:,} ok, {rows['skipped']:,} skipped, {rows['failed']:,} failed",
+        style="bold",
+        markup=False,
+    )
+    for reason, count in sorted(rows["reasons"].items()):
+        say(f"  {reason}: {count:,}", markup=False)
+    failing = {check: count for check, count in counts.get("failed_checks", {}).items() if count}
+    if "revisions" in counts:
+        listed = ", ".join(f"{check} {count:,}" for check, count in failing.items()) or "none failed a check"
+        say(f"{counts['revisions']:,} revisions; {listed}", markup=False)
+    for name, entry in report.manifest["data"].items():
+        say(f"  {name}: {entry['rows']:,} rows", markup=False)
+    timings = report.manifest["timings"]
+    if timings["generated"]:
+        cached = timings["cached_tokens"] / timings["prompt_tokens"] if timings["prompt_tokens"] else 0
+        say(
+            f"{timings['generated']:,} generations in {timings['seconds']:,.0f} s, "
+            f"{timings['completion_tokens_per_second']} tokens/s, {cached:.0%} of prompt tokens from the cache; "
+            f"first row after {timings['first_row_seconds']} s",
+            markup=False,
+        )
+    say(f"constitutional show {report.out}", markup=False)
+    first = next(iter(report.manifest["data"]))
+    say(f'datasets.load_dataset("{report.out}", "{first}")', markup=False)

@@ -1,0 +1,144 @@
+"""`constitutional show`: a run, or one chain of it with what each revision changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from constitutional.ledger import Ledger, StoredRow
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("row", required=False)
+@click.option(
+    "--status", type=click.Choice(["ok", "skipped", "failed"]), help="List rows of this status only."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print the row as JSON.")
+def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    """Show the run in the directory RUN, or one of its rows: ROW is an id, or a place from 1.
+
+    Works while the run is being written.
+    """
+    from rich.console import Console
+
+    from constitutional.errors import ConfigError
+    from constitutional.rundir import open_ledger
+
+    console = Console(highlight=False, markup=False)
+    ledger = open_ledger(run)
+    try:
+        if row is None:
+            _overview(console, run, ledger, status, limit)
+            return
+        stored = ledger.row(row) or _at(ledger, row)
+        if stored is None:
+            raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
+        if as_json:
+            whole = {name: getattr(stored, name) for name in ("kind", "id", "status", "reason", "detail")}
+            click.echo(
+                json.dumps(
+                    {**whole, **(stored.result or {"input": stored.input})}, ensure_ascii=False, indent=2
+                )
+            )
+        else:
+            print_row(console, stored)
+    finally:
+        ledger.close()
+
+
+def print_row(console: Console, stored: StoredRow) -> None:
+    """Print one chain: each round's principle and critique, and its revision as a word diff."""
+    from rich.text import Text
+
+    from constitutional.cli.text import inert, word_diff
+
+    def head(text: str, style: str = "bold cyan") -> None:
+        console.print(Text(inert(text), style))
+
+    def body(text: str | None) -> None:
+        console.print(Text(inert(text or "(nothing)")), "")
+
+    why = f": {stored.reason}" if stored.reason else ""
+    head(f"{stored.kind} {stored.id} · {stored.status or 'to do'}{why}", "bold")
+    if stored.detail:
+        console.print(Text(inert(stored.detail)))
+    result: dict[str, Any] = stored.result or {}
+    turns = result.get("prompt") or [
+        {"role": role, "content": text} for role, text in (stored.input or {}).get("messages", ())
+    ]
+    for turn in turns:
+        head(turn["role"])
+        body(turn["content"])
+    for number, (text, finish_reason) in enumerate(result.get("responses", ()), 1):
+        head(f"response {number}" + (" · truncated" if finish_reason == "length" else ""))
+        body(text)
+    if "response" not in result:
+        return
+    head("response" + (" · truncated" if result["response_finish_reason"] == "length" else ""))
+    body(result["response"])
+    latest = result["response"]
+    for number, round in enumerate(result["rounds"], 1):
+        principles = ", ".join(round["principles"])
+        if round["critique"] is not None:
+            cut = " · truncated" if round["critique_finish_reason"] == "length" else ""
+            head(f"round {number} · critique · {principles}{cut}")
+            body(round["critique"])
+        if round["revision"] is None:
+            head("nothing to change", "bold green")
+            continue
+        failed = ", ".join(round["checks"])
+        head(
+            f"round {number} · revision · {principles}" + (f" · fails: {failed}" if failed else ""),
+            "bold red" if failed else "bold green",
+        )
+        console.print(word_diff(latest, round["revision"], colour=console.color_system is not None), "")
+        if not failed:
+            latest = round["revision"]
+
+
+def _at(ledger: Ledger, row: str) -> StoredRow | None:
+    if not row.isdecimal() or row == "0":
+        return None
+    return ledger.row_at(int(row) - 1)
+
+
+def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: int) -> None:
+    from itertools import islice
+
+    from rich.table import Table
+
+    from constitutional.cli.text import inert
+    from constitutional.rundir import read_manifest
+
+    manifest = read_manifest(run)
+    if manifest:
+        console.print(inert(manifest["summary"]), "")
+        for name, entry in manifest["data"].items():
+            console.print(f"{name}: {entry['rows']:,} rows")
+    else:
+        console.print("No data have been published yet: the run is not finished.")
+    for (kind, state, reason), count in ledger.counts().items():
+        console.print(f"{kind}: {count:,} {state or 'to do'}" + (f" ({inert(reason)})" if reason else ""))
+    table = Table("#", "id", "status", "rounds", "prompt", box=None, pad_edge=False, show_edge=False)
+    for stored in islice(ledger.rows(status=status), limit):
+        result = stored.result or {}
+        messages = result.get("prompt") or [
+            {"content": c} for _, c in (stored.input or {}).get("messages", ())
+        ]
+        prompt = inert(messages[-1]["content"]) if messages else stored.detail or ""
+        rounds = " ".join(
+            "✗" if r["checks"] else "✓" if r["revision"] else "=" for r in result.get("rounds", ())
+        )
+        state = (stored.status or "to do") + (f": {stored.reason}" if stored.reason else "")
+        table.add_row(
+            str(stored.ordinal + 1), inert(stored.id)[:24], state, rounds, " ".join(prompt.split())[:80]
+        )
+    console.print("", table)

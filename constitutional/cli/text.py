@@ -1,0 +1,48 @@
+"""Text of models and users on a terminal: made inert, and compared word by word."""
+
+from __future__ import annotations
+
+import re
+from difflib import SequenceMatcher
+
+from rich.text import Text
+
+# Control characters but tab and newline, and those that reorder or hide text (bidirectional overrides, zero width).
+_ACTIVE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def inert(text: str) -> str:
+    """The text with every character that could act on a terminal, or mislead its reader, shown as its code."""
+    return _ACTIVE.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text.replace("\r\n", "\n"))
+
+
+def word_diff(before: str, after: str, *, colour: bool) -> Text:
+    """`after`, with what was added and taken away since `before` marked.
+
+    Args:
+        before: the text that was rewritten.
+        after: the text that it became.
+        colour: mark by colour and strokes; otherwise as `[-taken-]` and `{+added+}`.
+    """
+    old, new = _words(inert(before)), _words(inert(after))
+    diff = Text()
+    for tag, a0, a1, b0, b1 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            diff.append("".join(new[b0:b1]))
+            continue
+        for words, style, left, right in (
+            (old[a0:a1], "red strike", "[-", "-]"),
+            (new[b0:b1], "green underline", "{+", "+}"),
+        ):
+            text = "".join(words)
+            if not text:
+                continue
+            if colour:
+                diff.append(text, style=style)
+            elif text.strip():
+                diff.append(f"{left}{text.strip()}{right}" + (" " if text[-1].isspace() else ""))
+    return diff
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+$", text)

@@ -223,23 +223,15 @@ def _check(model: EmbeddedModel, wheel: Path) -> None:
 
 def _convert(model: EmbeddedModel, gguf: Path, folder: Path) -> None:
     quiet = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    fixed = {
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }  # the tokenizer's configuration records the former
-    command = [
-        sys.executable,
-        "-P",
-        str(Path(__file__).with_name("_convert_gguf.py")),
-        str(gguf),
-        str(folder),
-    ]
+    # The saved tokenizer's configuration records whether the hub was offline.
+    fixed = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    script = Path(__file__).with_name("_convert_gguf.py")
     errors = gguf.with_suffix(".stderr")
     with (
         errors.open("wb") as stderr,
-        # Its standard input is a pipe that closes when we are gone, however that happens: then it stops by itself.
+        # Its standard input is a pipe that closes when we are gone, however that happens: then it stops.
         subprocess.Popen(
-            command,
+            [sys.executable, "-P", str(script), str(gguf), str(folder)],
             env={**os.environ, **quiet, **fixed},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -257,9 +249,8 @@ def _convert(model: EmbeddedModel, gguf: Path, folder: Path) -> None:
 
 
 def _write_through(folder: Path) -> None:
-    readable = (
-        folder / "config.json"
-    ).stat().st_mode & 0o777  # the weights are written private, whatever the umask
+    # The weights are written private whatever the umask, the rest is not: all get the mode of the rest.
+    readable = (folder / "config.json").stat().st_mode & 0o777
     for file in folder.iterdir():
         file.chmod(readable)
         with file.open("r+b") as opened:

@@ -119,7 +119,7 @@ class _Memory:
         self.file = file
         self.known: dict[str, tuple[list[int], str]] = {}
         self.changed = False
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):  # absent, or not ours
             stored = json.loads(file.read_text("utf-8"))
             self.known = {str(path): (list(stat), str(digest)) for path, (stat, digest) in stored.items()}
 

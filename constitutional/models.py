@@ -96,11 +96,12 @@ def _no_revision(name: str, revision: str | None) -> None:
 def _check_folder(folder: Path) -> None:
     if (folder / "config.json").is_file():
         return
-    inside = sorted(path.parent.name for path in folder.glob("*/config.json"))
+    inside = [path.parent for path in folder.glob("*/config.json")]
     if (folder / "adapter_config.json").is_file():
         hint = "it is a LoRA adapter; name its base model, and give the folder as the adapter"
     elif inside:
-        hint = f"but there is one in {folder / inside[-1]}; did you mean that folder?"
+        last = max(inside, key=lambda path: (len(path.name), path.name))  # checkpoint-100 after checkpoint-20
+        hint = f"did you mean {last}, which has one?"
     else:
         hint = "a model's folder also has its weights (*.safetensors) and its tokenizer beside it"
     raise ConfigError(f"{folder} is no model: config.json is missing; {hint}")

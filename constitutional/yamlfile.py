@@ -34,7 +34,13 @@ Steps = tuple[str | int, ...]
 # What YAML itself forbids in a stream: control characters, lone surrogates, U+FFFE and U+FFFF.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PREFIX = "tag:yaml.org,2002:"
-_CONVERTED = frozenset(_PREFIX + kind for kind in ("null", "bool", "int", "float", "timestamp"))
+_CONVERTED = {
+    _PREFIX + "null": "nothing",
+    _PREFIX + "bool": "a yes/no value",
+    _PREFIX + "int": "a number",
+    _PREFIX + "float": "a number",
+    _PREFIX + "timestamp": "a date",
+}
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -93,7 +99,7 @@ def load_yaml(path: str | Path, *, error: type[InputError] = InputError) -> Docu
     except _Stop:
         pass
     except yaml.MarkedYAMLError as bad:
-        reader.problems.append(_syntax_problem(path, bad))
+        reader.problems.append(_syntax_problem(path, text, bad))
     except (yaml.YAMLError, ValueError, OverflowError) as bad:
         reader.problems.append(Problem(f"not valid YAML: {bad}", Place(path)))
     if not reader.problems and not reader.started:
@@ -252,8 +258,7 @@ class _Reader:
         if tag == _PREFIX + "merge":
             self.refuse(event, "merge keys (<<) are not allowed; write the keys out")
         elif tag in _CONVERTED:
-            kind = tag.removeprefix(_PREFIX).replace("timestamp", "date")
-            self.refuse(event, f"YAML reads the key {event.value!r} as a {kind}; quote it")
+            self.refuse(event, f"YAML reads the key {event.value!r} as {_CONVERTED[tag]}; quote it")
         elif event.value in top.value:
             line = self.key_positions[(*top.steps, event.value)][0]
             self.refuse(event, f"duplicate key {event.value!r} (first on line {line}); remove one")
@@ -309,11 +314,13 @@ def _position(event: yaml.Event) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
-def _syntax_problem(path: Path, bad: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(path: Path, text: str, bad: yaml.MarkedYAMLError) -> Problem:
     mark = bad.problem_mark or bad.context_mark
     place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
     sentence = ", ".join(part for part in (bad.context, bad.problem) if part)
-    hint = "; indent with spaces, not tabs" if "'\\t'" in sentence else ""
+    lines = text.split("\n")
+    at = lines[mark.line][mark.column : mark.column + 1] if mark and mark.line < len(lines) else ""
+    hint = "; indent with spaces, not tabs" if at == "\t" else ""
     if "mapping values are not allowed" in sentence:
         hint = "; quote a text that contains ': '"
     return Problem(f"not valid YAML: {sentence}{hint}", place)

@@ -13,48 +13,42 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# Built for CUDA on the ordinary index: beside a CPU torch they break `import transformers`. vLLM runs without them.
+PYTHONS = ("3.11", "3.12", "3.13")
+# Built for CUDA on the ordinary index: beside a CPU torch they break `import transformers`.
+# vLLM runs without them.
 LEFT_OUT = {"torchaudio", "torchcodec", "torchvision"}
 HEAD = """\
-# The set that this project is tested with, complete: `make` installs it with --no-deps. Written by
-scripts/lock.py. # torch comes first: its CPU build is not on every index, and then the installation should
-fail at once. # torchvision, torchaudio and torchcodec are left out: their CUDA builds break transformers
-beside a CPU torch.
+# The set that this project is tested with, complete: `make` installs it with --no-deps.
+# Written by scripts/lock.py.
+# torch comes first: its CPU build is not on every index, and then the installation should fail at once.
+# torchvision, torchaudio and torchcodec are left out: their CUDA builds break transformers beside a CPU torch.
 """
 
 
-def closure(
-    requirements: Iterable[str], python_versions: Iterable[str] = ("3.11", "3.12", "3.13")
-) -> set[str]:
-    """The canonical names of all that these requirements bring, on Linux and under any of these Python versions."""
-    versions = list(python_versions)
-    environments = [
-        {**default_environment(), "python_version": version, "python_full_version": f"{version}.0"}
-        for version in versions
-    ]
-    found: set[str] = set()
+def closure(requirements: Iterable[str]) -> set[str]:
+    """The canonical names of all that these requirements bring, here and under any of the Pythons."""
     waiting = [Requirement(text) for text in requirements]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         requirement = waiting.pop()
         name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
-        if name in LEFT_OUT or (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        found.add(name)
-        for text in distribution(name).requires or []:
-            inner = Requirement(text)
-            if inner.marker is None or any(
-                inner.marker.evaluate({**environment, "extra": extra})
-                for environment in environments
-                for extra in extras or {""}
-            ):
-                waiting.append(inner)
-    return found
+        if name not in LEFT_OUT and (name, extras) not in seen:
+            seen.add((name, extras))
+            inner = [Requirement(text) for text in distribution(name).requires or []]
+            waiting += [each for each in inner if _applies(each, extras)]
+    return {name for name, _ in seen}
+
+
+def _applies(requirement: Requirement, extras: frozenset[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(
+        marker.evaluate({"python_version": python, "python_full_version": f"{python}.0", "extra": extra})
+        for python in PYTHONS
+        for extra in extras or {""}
+    )
 
 
 def main() -> None:

@@ -107,8 +107,7 @@ class ChatEncoder:
 
         Args:
             messages: one or more turns. If the last one is an assistant's, it is unfinished and the ids end
-            with
-                it; otherwise they end with the opening of an assistant's turn.
+                with it; otherwise they end with the opening of an assistant's turn.
 
         Raises:
             RequestRefused: the template refuses this order of roles, or a content is not valid Unicode.
@@ -274,7 +273,7 @@ class ChatEncoder:
         return text
 
     def _continuation(self, tail: str, known: list[int], option: str) -> list[int]:
-        if self._count(tail + option) == self._count(tail):
+        if known and self._count(tail + option) == self._count(tail):
             joined = self._tokenise(tail + option)
             if joined[: len(known)] == known and len(joined) > len(known):
                 return joined[len(known) :]

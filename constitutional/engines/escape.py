@@ -67,14 +67,14 @@ def _trie(strings: list[str]) -> str:
 def split_token(spelling: str, forbidden: re.Pattern[str]) -> list[str]:
     """Cut the spelling of a token into pieces of which none contains a forbidden token.
 
-    A token of a single character can't be cut; it is left out.
+    A token of a single character can't be cut; the replacement character U+FFFD takes its place.
     """
     match = forbidden.search(spelling)
     if match is None:
         return [spelling] if spelling else []
     head, token, tail = spelling[: match.start()], match[0], spelling[match.end() :]
     if len(token) == 1:
-        return [*([head] if head else []), *split_token(tail, forbidden)]
+        return [head + "\ufffd", *split_token(tail, forbidden)]
     return [head + token[0], *split_token(token[1:] + tail, forbidden)]
 
 

@@ -25,6 +25,9 @@ _TOO_LONG = re.compile(
     r"|(?:prompt|input|request|message|conversation)s?\b[^.]{0,40}\btoo long",
     re.IGNORECASE,
 )
+_INSTEAD = (
+    "Options have to be single, likely tokens here: sample answers, or use an engine that holds the model"
+)
 _CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 
 
@@ -102,13 +105,12 @@ def read_choice(answer: bytes, options: Sequence[str]) -> Choice:
     missing = [option for option in options if option not in shown]
     if missing:
         raise ChoiceUnsupported(
-            f"the server shows the {len(shown)} likeliest tokens, and {_quoted(missing)} is not among them (an "
-            "option has to be a single likely token). Sample answers instead, or use an engine that holds the "
-            "model"
+            f"the server shows the {len(shown)} likeliest tokens, and {_quoted(missing)} is not among them. "
+            f"{_INSTEAD}"
         )
     scores = tuple(shown[option] for option in options)
     others = sorted(logprob for token, logprob in shown.items() if token not in options)
-    # Where the options have nearly all of the mass, what is left of 1 is rounding; the other tokens shown are not.
+    # Where the options have nearly all of the mass, what is left of 1 is rounding; the other tokens are not.
     listed = math.log(math.fsum(map(math.exp, others))) if others and others[-1] > -700 else -math.inf
     prompt, _, cached = _usage(value)
     return Choice(scores, min(0.0, max(log_rest(scores), listed)), prompt, cached)
@@ -217,9 +219,7 @@ def _top_logprobs(choice: dict[str, Any]) -> dict[str, float]:
     logprobs = choice.get("logprobs")
     content = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(content, list) or not content:
-        raise ChoiceUnsupported(
-            "the server gives no log-probabilities. Sample answers instead, or use an engine that holds the model"
-        )
+        raise ChoiceUnsupported(f"the server gives no log-probabilities. {_INSTEAD}")
     top = content[0].get("top_logprobs") if isinstance(content[0], dict) else None
     if not isinstance(top, list):
         raise BadAnswer("the server's top_logprobs are no list")

@@ -123,10 +123,10 @@ def test_tokens_nested_in_tokens_are_all_broken_up():
     assert special_tokens(tokenizer, ids) == special_tokens(CHAT, CHAT_ENCODER.encode([user("x")]).ids)
 
 
-def test_a_special_token_of_one_character_is_left_out():
+def test_a_special_token_of_one_character_is_replaced():
     tokenizer = tiny_tokenizer(special=(*CHATML_TOKENS, "¤"))
     encoded = ChatEncoder(tokenizer).encode([user("a¤b")])
-    assert "ab" in tokenizer.decode(encoded.ids)
+    assert "a\ufffdb" in tokenizer.decode(encoded.ids)
     assert tokenizer.convert_tokens_to_ids("¤") not in encoded.ids
     assert encoded.escaped == 1
 
@@ -286,6 +286,12 @@ def test_an_option_that_merges_with_the_text_before_it_is_tokenised_by_itself():
     context, [kind, _] = CHAT_ENCODER.encode_options([user("Hi"), assistant("a ki")], ["nd", "x"])
     assert context.ids + kind != CHAT_ENCODER.encode([user("Hi"), assistant("a kind")]).ids
     assert CHAT.decode(kind) == "nd"
+
+
+def test_an_option_may_follow_a_special_token_that_is_spelt_out():
+    context, [a, _] = CHAT_ENCODER.encode_options([user("Hi"), assistant("<|im_end|>")], ["A", "B"])
+    assert CHAT.decode(context.ids + a).endswith("<|im_end|>A")
+    assert a == [CHAT.convert_tokens_to_ids("A")]
 
 
 def test_an_option_can_not_complete_a_special_token():

@@ -78,6 +78,8 @@ class _Check:
         self.environment, self.sources, self.folder = environment, sources, folder
         self.variables = variables
         self.expanded = 0
+        self.trees: dict[str, nodes.Template] = {}
+        self.compiled: set[str] = set()
         self.attributes = sorted({name for names in environment.attributes.values() for name in names})
 
     def file(self, name: str, in_turn: bool, includers: tuple[str, ...]) -> Iterator[Problem]:
@@ -87,12 +89,13 @@ class _Check:
             yield self.problem(name, None, f"more than {MAX_EXPANDED:,} characters with all that is included")
             return
         try:
-            tree = self.environment.parse(source, name)
+            tree = self.parse(name)
             found = list(self.node(tree, name, in_turn, False, (*includers, name)))
-            # Names bound by for and set are known only to jinja2's own analysis, which wants a clean tree.
-            found += [] if found else self.undeclared(name)
             if not found:
-                self.environment.compile(source, name)
+                found = self.undeclared(tree, name)
+            if not found and name not in self.compiled:
+                self.environment.compile(self.sources[name], name)
+                self.compiled.add(name)
         except jinja2.TemplateSyntaxError as bad:
             yield self.problem(name, bad.lineno, _syntax(bad))
         except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError):
@@ -100,8 +103,12 @@ class _Check:
         else:
             yield from found
 
-    def undeclared(self, name: str) -> list[Problem]:
-        tree = self.environment.parse(self.sources[name], name)
+    def parse(self, name: str) -> nodes.Template:
+        if name not in self.trees:
+            self.trees[name] = self.environment.parse(self.sources[name], name)
+        return self.trees[name]
+
+    def undeclared(self, tree: nodes.Template, name: str) -> list[Problem]:
         unknown = jinja2.meta.find_undeclared_variables(tree) - set(self.variables)
         found = []
         for node in tree.find_all(nodes.Name):

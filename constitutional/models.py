@@ -47,15 +47,12 @@ class ResolvedModel:
     revision: str | None = None
 
 
-def resolve_model(
-    name_or_path: str, *, revision: str | None = None, hub_endpoint: str | None = None
-) -> ResolvedModel:
+def resolve_model(name_or_path: str, *, revision: str | None = None) -> ResolvedModel:
     """Find the model that a user named.
 
     Args:
         name_or_path: an embedded model's name, a local folder, or a hub id `owner/name`.
         revision: branch, tag or commit of a hub id; its main branch by default.
-        hub_endpoint: another hub than the default one (which `HF_ENDPOINT` sets).
 
     Raises:
         ConfigError: no such model, a folder that holds none, or a revision given for a folder.
@@ -63,6 +60,8 @@ def resolve_model(
         cached, or one
             that needs a login.
     """
+    if not name_or_path.strip():
+        raise ConfigError("the model's name is empty; give smollm2-135m, a folder, or a hub id owner/name")
     if name_or_path in EMBEDDED:
         _no_revision(name_or_path, revision)
         folder = pulled_path(name_or_path)
@@ -81,7 +80,7 @@ def resolve_model(
         raise ConfigError(f"the model {name_or_path} is a file; give the folder that holds its config.json")
     # Where the first part is a folder here, the second is a misspelt one rather than a model of that owner.
     if _HUB_ID.fullmatch(name_or_path) and not folder.parent.is_dir():
-        commit = _hub_commit(name_or_path, revision, hub_endpoint)
+        commit = _hub_commit(name_or_path, revision)
         return ResolvedModel(name_or_path, name_or_path, f"hub:{commit}", commit)
     raise ConfigError(f"there is no model {name_or_path!r}: {_hint(name_or_path, folder)}")
 
@@ -109,21 +108,17 @@ def _check_folder(folder: Path) -> None:
 
 def _hint(name: str, folder: Path) -> str:
     try:
-        beside = [
-            entry.name
-            for entry in folder.parent.iterdir()
-            if entry.is_dir() and not entry.name.startswith(".")
-        ]
+        beside = [str(e) for e in folder.parent.iterdir() if e.is_dir() and not e.name.startswith(".")]
     except OSError:
         return f"the folder {folder.parent} does not exist, and a hub id looks like owner/name"
-    near = nearest(folder.name, [*beside, *(EMBEDDED if folder.parent == Path() else ())])
+    near = nearest(str(folder), [*beside, *(EMBEDDED if folder.parent == Path() else ())])
     if not near.startswith("did you mean"):
         embedded = ", ".join(EMBEDDED)
         return f"it is no embedded model ({embedded}), no folder, and a hub id looks like owner/name"
     return near
 
 
-def _hub_commit(hub_id: str, revision: str | None, endpoint: str | None) -> str:
+def _hub_commit(hub_id: str, revision: str | None) -> str:
     """The commit that a revision of a hub id stands for: asked of the hub, else the one that is cached."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
@@ -134,7 +129,7 @@ def _hub_commit(hub_id: str, revision: str | None, endpoint: str | None) -> str:
     )
 
     try:
-        found = HfApi(endpoint=endpoint).model_info(hub_id, revision=revision, timeout=20).sha
+        found = HfApi().model_info(hub_id, revision=revision, timeout=20).sha
         if found:
             return str(found)
         reason = "it names no commit"

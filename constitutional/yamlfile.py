@@ -248,10 +248,8 @@ class _Reader:
         try:
             return self.constructor.construct_object(yaml.ScalarNode(tag, event.value))
         except (ValueError, OverflowError, IndexError, yaml.YAMLError):
-            kind = tag.removeprefix(_PREFIX).replace("timestamp", "date")
-            self.refuse(
-                event, f"{event.value!r} looks like a YAML {kind} but is none; quote it to make it text"
-            )
+            message = f"{event.value!r} looks like {_CONVERTED[tag]} but is none; quote it to make it text"
+            self.refuse(event, message)
             return None
 
     def take_key(self, event: yaml.ScalarEvent, top: _Open, tag: str) -> None:

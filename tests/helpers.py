@@ -6,6 +6,7 @@ from pathlib import Path
 from constitutional import Constitution, Principle, ReviseSettings, ScriptedEngine, build_sl_cai
 
 REPOSITORY = Path(__file__).parents[1]
+PROMPT_SET = Path(__file__).parent / "prompt_set"
 
 
 def principle(number, **fields):
@@ -23,6 +24,7 @@ def constitution(count=16):
 def run(prompts, out, *, rules=None, engine=None, rounds=2, **more):
     """`build_sl_cai` with the scripted engine and few rounds."""
     more.setdefault("settings", ReviseSettings(rounds=rounds))
+    more.setdefault("prompt_set", PROMPT_SET)
     return build_sl_cai(prompts, rules or constitution(), out, engine=engine or ScriptedEngine(), **more)
 
 

@@ -72,7 +72,7 @@ def test_texts_lose_their_outer_white_space(write):
 def test_an_inherited_principle_is_overridden_field_by_field(base, write):
     path = write(
         "own.yaml",
-        "id: own\nextends: [base.yaml]\nprinciples: [{id: one, weight: 5, revision: new}, {id: three, preference: q}]\n",
+        "id: own\nextends: [base.yaml]\nprinciples:\n- {id: one, weight: 5, revision: new}\n- {id: three, preference: q}\n",
     )
     one, two, three = load_constitution(path).principles
     assert one == Principle("one", "c1", "new", "p1", 5.0, ("a",), "s1")
@@ -265,13 +265,14 @@ def test_the_hash_is_that_of_the_content(write):
     first = load_constitution(
         write(
             "a.yaml",
-            "id: a\nprinciples:\n - id: x\n   preference: |\n    p\n   tags: [s, t]\n - {id: y, preference: q}\n",
+            "id: a\nprinciples:\n- id: x\n  preference: |\n   p\n  tags: [s, t]\n- {id: y, preference: q}\n",
         )
     )
     second = load_constitution(
         write(
             "b/other.yaml",
-            "# moved\nprinciples:\n- {preference: q, id: y}\n- {tags: [t, s], preference: 'p ', id: x}\nversion: 1\nid: a\n",
+            "# moved\nprinciples:\n- {preference: q, id: y}\n- {tags: [t, s], preference: 'p ', id: x}\n"
+            "version: 1\nid: a\n",
         )
     )
     assert first.hash == second.hash

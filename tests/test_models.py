@@ -85,10 +85,10 @@ def test_a_file_is_no_model(tmp_path):
     [
         ("smollm-135m", "did you mean 'smollm2-135m'"),
         ("my-modle", "did you mean 'my-model'"),
-        ("runs/modle", "did you mean 'model'"),
+        ("runs/modle", "did you mean 'runs/model'"),
         ("xyz", "a hub id looks like owner/name"),
         ("no/such/folder", "does not exist"),
-        ("", "a hub id looks like owner/name"),
+        ("", "name is empty"),
     ],
 )
 def test_an_unknown_name_gets_a_hint(tmp_path, name, hint):
@@ -140,7 +140,7 @@ def hub():
 
 
 def ask(hub_id: str, revision: str | None, hub: str, hub_cache: Path, online: bool = True) -> tuple[str, str]:
-    """What resolving gives, as (kind, text), in a process of its own: the hub's client reads its environment once."""
+    """What resolving gives, as (kind, text), in a process of its own: the hub's client reads HF_* once."""
     program = (
         "import json, sys\n"
         "from constitutional.models import resolve_model\n"

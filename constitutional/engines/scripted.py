@@ -107,10 +107,20 @@ class ScriptedEngine:
         await asyncio.sleep(self._latency)
 
 
+def request_hash(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A hash of a request; what the log has a line of."""
+    return _hash(messages, sampling)
+
+
 def pseudo_text(messages: Sequence[Message], sampling: Sampling) -> str:
-    """Some thirty words made from a hash of the request and its seed; the same ones in every process."""
-    digest = bytes.fromhex(_hash(messages, [sampling.temperature, sampling.seed]) * 2)
-    words = [_WORDS[byte % len(_WORDS)] for byte in digest]
+    """The text that stands for a request's answer; the same one in every process."""
+    return text_of(request_hash(messages, sampling))
+
+
+def text_of(hash: str) -> str:
+    """Some thirty words made from a hash; different ones for different hashes, for all practical purposes."""
+    digest = bytes.fromhex(hash)
+    words = [_WORDS[byte % len(_WORDS)] for byte in digest * 2]
     sentences = (" ".join(words[start : start + 8]).capitalize() for start in range(0, len(words), 8))
     return ". ".join(sentences) + "."
 

@@ -118,8 +118,18 @@ class ServerEngine:
     def __repr__(self) -> str:
         return f"ServerEngine({self._model!r}, {self._url!r})"
 
+    async def prepare(self) -> None:
+        """Ask the server which models it serves, and leave no connection open.
+
+        Raises:
+            PrerequisiteError: it can't be reached, wants another key, or does not serve the model.
+        """
+        if self._client is None:
+            await self.start()
+            await self.close()
+
     async def start(self) -> None:
-        """Ask the server which models it serves.
+        """Connect, and ask the server which models it serves.
 
         Raises:
             PrerequisiteError: it can't be reached, wants another key, or does not serve the model.
@@ -129,20 +139,20 @@ class ServerEngine:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         # The time-out of a try is ours (see `_once`): httpx's own count each read by itself.
         limits = httpx.Limits(max_connections=self.slots, max_keepalive_connections=self.slots)
-        client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)
-        self._client, self._free = client, asyncio.Semaphore(self.slots)
+        self._client = httpx.AsyncClient(headers=headers, limits=limits, timeout=None)
+        self._free = asyncio.Semaphore(self.slots)
+        started = False
         try:
             await self._resolve()
+            started = True
         except TransientEngineError as error:
-            await self.close()
             raise PrerequisiteError(self._unreachable(error)) from error
         except BadAnswer as error:
-            await self.close()
-            message = f"{self._url} answers, but not as an OpenAI-compatible server: {error}"
+            message = f"{self._url} answers, but not as an OpenAI-compatible server: {self._say(str(error))}"
             raise PrerequisiteError(message) from error
-        except BaseException:
-            await self.close()
-            raise
+        finally:
+            if not started:
+                await self.close()
 
     async def close(self) -> None:
         """Close every connection."""

@@ -96,6 +96,14 @@ def test_start_learns_what_the_server_says_of_the_model(fake):
     assert engine.identity["model"] == MODEL
 
 
+def test_prepare_learns_the_same_and_leaves_no_connection(fake):
+    engine = engine_for(fake)
+    asyncio.run(engine.prepare())
+    assert engine.identity == start(fake).identity
+    with pytest.raises(RuntimeError, match="not started"):
+        asyncio.run(engine.generate(HELLO, Sampling()))
+
+
 def test_a_given_context_length_wins(fake):
     assert start(fake, context_length=99).context_length == 99
 

@@ -1,0 +1,268 @@
+"""The pipeline around a stage of two lines: scheduling, engines that die, stops."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from constitutional import Message, Sampling, ScriptedEngine
+from constitutional.errors import ConfigError, EngineDied, EngineTimeout, EngineUnavailable
+from constitutional.ledger import Ledger, PlannedRow
+from constitutional.pipeline import Pipeline, Work, count_remembered
+from constitutional.records import Outcome
+
+STEPS = 3
+
+
+async def three_steps(id, input, engine):
+    """Three requests, each about the answer before it."""
+    text = input["prompt"]
+    for step in range(STEPS):
+        (got,) = await engine.generate([Message("user", f"{id}: {text}")], Sampling(seed=step))
+        text = got.text
+    return Outcome("ok", result={"text": text})
+
+
+WORK = {"row": Work(three_steps, STEPS)}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    made = Ledger(tmp_path / "ledger.sqlite")
+    yield made
+    made.close()
+
+
+def fill(ledger, count):
+    ledger.plan(PlannedRow("row", f"r{n:03}", f"key {n}", {"prompt": f"prompt {n}"}) for n in range(count))
+    ledger.apply_plan()
+
+
+def run(ledger, engine, **more):
+    return asyncio.run(Pipeline(ledger, engine, WORK, **more).run())
+
+
+class MortalEngine(ScriptedEngine):
+    """Dies when it is asked something poisonous, and takes every request in flight along."""
+
+    def __init__(self, poison, **more):
+        super().__init__(latency=0.002, **more)
+        self.poison, self.starts, self.asked = poison, 0, []
+        self.dead = asyncio.Event()
+
+    async def start(self):
+        self.starts += 1
+        self.dead = asyncio.Event()
+
+    async def generate(self, messages, sampling, n=1):
+        self.asked.append(messages[-1].content)
+        dead = self.dead
+        if dead.is_set():
+            raise EngineDied("already dead")
+        if self.poison(messages[-1].content):
+            await asyncio.sleep(0.001)
+            dead.set()
+        answer = asyncio.ensure_future(super().generate(messages, sampling, n))
+        death = asyncio.ensure_future(dead.wait())
+        await asyncio.wait([answer, death], return_when=asyncio.FIRST_COMPLETED)
+        death.cancel()
+        if dead.is_set():
+            answer.cancel()
+            raise EngineDied("killed")
+        return await answer
+
+
+def test_a_row_that_kills_the_engine_is_found_and_failed_and_the_rest_completes(ledger):
+    fill(ledger, 40)
+    engine = MortalEngine(lambda text: text.startswith("r017"), slots=8)
+    stats = run(ledger, engine)
+    assert stats.rows == {"ok": 39, "skipped": 0, "failed": 1}
+    assert stats.reasons == {"killed_engine": 1}
+    assert ledger.row("r017").status == "failed"
+    assert sum(text.startswith("r017") for text in engine.asked) == 3
+    assert stats.restarts == engine.starts == 3
+
+
+def test_after_a_death_only_what_was_in_flight_is_asked_again(ledger):
+    fill(ledger, 40)
+    once = iter([True])
+    engine = MortalEngine(lambda text: text.startswith("r020") and next(once, False), slots=8)
+    stats = run(ledger, engine)
+    assert stats.rows["ok"] == 40 and stats.restarts == 1
+    assert 40 * STEPS < len(engine.asked) <= 40 * STEPS + 8
+    assert stats.generated == 40 * STEPS
+
+
+def test_two_poison_rows_are_both_found(ledger):
+    fill(ledger, 30)
+    stats = run(ledger, MortalEngine(lambda text: text.startswith(("r003", "r004")), slots=8))
+    assert stats.reasons == {"killed_engine": 2} and stats.rows["ok"] == 28
+
+
+def test_an_engine_that_dies_at_everything_ends_the_run_and_leaves_the_rows_to_do(ledger):
+    fill(ledger, 100)
+    with pytest.raises(EngineDied, match="same command goes on"):
+        run(ledger, MortalEngine(lambda text: True, slots=4))
+    assert ledger.count_to_do() >= 90
+
+
+def test_an_engine_that_does_not_come_up_again_ends_the_run(ledger):
+    class Broken(MortalEngine):
+        async def start(self):
+            raise EngineDied("no memory")
+
+        async def close(self):
+            pass
+
+    fill(ledger, 10)
+    with pytest.raises(EngineDied, match="did not come up again after 3 tries: no memory"):
+        run(ledger, Broken(lambda text: True, slots=2))
+
+
+def test_rows_in_flight_at_three_deaths_of_the_process_have_failed_where_the_engine_lives_in_it(ledger):
+    fill(ledger, 3)
+    for _ in range(3):
+        ledger.sent("row", "r001")
+        ledger.count_deaths()
+    engine = ScriptedEngine()
+    engine.dies_with_us = True
+    stats = run(ledger, engine)
+    assert stats.reasons == {"killed_engine": 1} and stats.rows["ok"] == 2
+
+
+def test_deaths_of_the_process_are_forgiven_once_the_row_is_answered(ledger):
+    fill(ledger, 3)
+    for _ in range(2):
+        ledger.sent("row", "r001")
+        ledger.count_deaths()
+    engine = ScriptedEngine()
+    engine.dies_with_us = True
+    assert run(ledger, engine).rows["ok"] == 3
+    assert ledger.count_deaths() == {}
+
+
+def test_a_server_that_stops_answering_ends_the_run_before_every_row_has_failed(ledger):
+    def down(messages, sampling):
+        raise EngineTimeout("no answer in 120 s")
+
+    fill(ledger, 200)
+    with pytest.raises(EngineUnavailable, match="no answer in 120 s"):
+        run(ledger, ScriptedEngine(down, slots=4))
+    assert ledger.count_to_do() >= 180
+
+
+def test_a_stop_waits_for_what_is_in_flight_and_keeps_it(ledger):
+    fill(ledger, 50)
+    engine = ScriptedEngine(latency=0.02, slots=8)
+    pipeline = Pipeline(ledger, engine, WORK)
+
+    async def stopped():
+        task = asyncio.ensure_future(pipeline.run())
+        await asyncio.sleep(0.05)
+        assert pipeline.in_flight == 8
+        before = pipeline.stats.generated
+        pipeline.stop()
+        await task
+        return before
+
+    before = asyncio.run(stopped())
+    assert pipeline.stopped and pipeline.stats.generated == before + 8 == ledger.count_generations()
+
+
+def test_an_abort_drops_what_is_in_flight(ledger):
+    fill(ledger, 50)
+    pipeline = Pipeline(ledger, ScriptedEngine(latency=60, slots=8), WORK)
+
+    async def aborted():
+        task = asyncio.ensure_future(pipeline.run())
+        await asyncio.sleep(0.05)
+        pipeline.abort()
+        await asyncio.wait_for(task, 5)
+
+    asyncio.run(aborted())
+    assert pipeline.stopped and ledger.count_generations() == 0
+
+
+def test_a_bug_in_a_stage_is_not_a_row_outcome(ledger):
+    async def buggy(id, input, engine):
+        raise KeyError("a bug")
+
+    fill(ledger, 5)
+    with pytest.raises(KeyError, match="a bug"):
+        asyncio.run(Pipeline(ledger, ScriptedEngine(), {"row": Work(buggy, 1)}).run())
+    assert ledger.count_to_do() == 5
+
+
+def test_a_full_disk_stops_the_run_with_advice_and_more_space_lets_it_go_on(ledger, tmp_path):
+    fill(ledger, 300)
+    pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+    ledger._db.execute(f"PRAGMA max_page_count = {pages + 12}")
+    with pytest.raises(ConfigError, match=r"full\. Free some space and run the same command again"):
+        run(ledger, ScriptedEngine())
+    ledger.close()
+    again = Ledger(tmp_path / "ledger.sqlite")
+    kept = again.count_generations()
+    stats = run(again, ScriptedEngine())
+    assert 0 < kept and stats.recalled == kept - STEPS * (300 - stats.finished) > 0
+    assert again.count_to_do() == 0
+    again.close()
+
+
+def test_depth_first_opens_about_as_many_chains_as_there_are_slots(ledger):
+    open_rows, most = set(), 0
+
+    async def watched(id, input, engine):
+        nonlocal most
+        open_rows.add(id)
+        if pipeline._scheduler.unstarted > 2 * 4:
+            most = max(most, len(open_rows))
+        outcome = await three_steps(id, input, engine)
+        open_rows.remove(id)
+        return outcome
+
+    fill(ledger, 100)
+    pipeline = Pipeline(ledger, ScriptedEngine(latency=0.001, slots=4), {"row": Work(watched, STEPS)})
+    asyncio.run(pipeline.run())
+    assert most <= 5
+
+
+def test_the_first_rows_end_long_before_the_last_ones_start(ledger):
+    started, ended = [], []
+
+    async def watched(id, input, engine):
+        started.append(id)
+        outcome = await three_steps(id, input, engine)
+        ended.append((id, len(started)))
+        return outcome
+
+    fill(ledger, 60)
+    asyncio.run(Pipeline(ledger, ScriptedEngine(latency=0.001, slots=4), {"row": Work(watched, STEPS)}).run())
+    assert ended[0][1] <= 8
+
+
+def test_several_draws_of_one_step_share_the_slots_and_fail_together(ledger):
+    async def draws(id, input, engine):
+        got = await engine.generate([Message("user", id)], Sampling(), 5)
+        return Outcome("ok", result={"texts": [g.text for g in got]})
+
+    fill(ledger, 6)
+    work = {"row": Work(draws, 1, 5)}
+    stats = asyncio.run(Pipeline(ledger, ScriptedEngine(latency=0.001, slots=3), work).run())
+    assert stats.rows["ok"] == 6 and stats.generated == 30
+    assert len(set(ledger.row("r001").result["texts"])) == 5
+
+
+def test_a_replay_counts_what_is_remembered_and_what_is_missing(ledger):
+    fill(ledger, 10)
+    run(ledger, ScriptedEngine())
+    changed = [PlannedRow("row", f"r{n:03}", f"new key {n}", {"prompt": f"prompt {n}"}) for n in range(12)]
+    assert ledger.plan(changed).to_do == 12
+    assert asyncio.run(count_remembered(ledger, ScriptedEngine(), WORK)) == (36, 30)
+
+
+def test_readers_are_welcome_while_a_writer_works(ledger, tmp_path):
+    fill(ledger, 5)
+    with sqlite3.connect(f"{(tmp_path / 'ledger.sqlite').as_uri()}?mode=ro", uri=True) as other:
+        assert other.execute("SELECT count(*) FROM rows").fetchone() == (5,)
+        run(ledger, ScriptedEngine())
+        assert other.execute("SELECT count(*) FROM rows WHERE status = 'ok'").fetchone() == (5,)

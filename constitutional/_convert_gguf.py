@@ -32,7 +32,8 @@ def convert(gguf: Path, folder: Path) -> None:
 
 
 def _stop_when_orphaned() -> None:
-    sys.stdin.buffer.read()  # returns when the process that asked for the conversion is gone
+    # Returns when the process that asked is gone. Not sys.stdin: its lock, held here, would abort our exit.
+    os.read(0, 1)
     os._exit(1)
 
 

@@ -155,6 +155,9 @@ class _Check:
             message = f"there is no filter {node.name!r}; {nearest(node.name, FILTERS)}"
         elif isinstance(node, nodes.Test) and node.name not in TESTS:
             message = f"there is no test {node.name!r}; {nearest(node.name, TESTS)}"
+        elif isinstance(node, nodes.List | nodes.Tuple) and not _is_plain(node):
+            # Lists of lists, doubled line by line, would take for ever to compare.
+            message = "a list holds fixed texts and numbers only"
         elif isinstance(node, nodes.Call):
             called = node.node
             if not isinstance(called, nodes.ExtensionAttribute) and not (
@@ -193,6 +196,11 @@ def _turn_refusal(node: nodes.CallBlock, in_turn: bool) -> str | None:
     if isinstance(role, nodes.Const) and role.value not in ROLES:
         return f"there is no role {role.value!r}; {nearest(str(role.value), ROLES)}"
     return None
+
+
+def _is_plain(node: nodes.List | nodes.Tuple) -> bool:
+    store = isinstance(node, nodes.Tuple) and node.ctx == "store"
+    return store or all(isinstance(item, nodes.Const) for item in node.items)
 
 
 def _is_blank(node: nodes.Output) -> bool:

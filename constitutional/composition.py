@@ -18,7 +18,7 @@ from pydantic import Field
 
 from constitutional.constitution import Constitution, Principle, id_problem, is_id, principle_problems
 from constitutional.errors import ConstitutionError, Place, Problem, nearest
-from constitutional.registry import find_constitution, is_path
+from constitutional.registry import find_constitution, is_path, real_path
 from constitutional.schema import FileModel, in_order, validate
 from constitutional.yamlfile import Document, load_yaml
 
@@ -66,7 +66,7 @@ def compose(path: Path) -> Constitution:
     loaded = _Loaded()
     drafts = loaded.drafts(path, ())
     problems = [problem for draft in drafts.values() for problem in _problems(draft)]
-    file, document = loaded.files[path.resolve()]
+    file, document = loaded.files[real_path(path)]
     if not drafts:
         message = "there are no principles; add some, or name a constitution under `extends`"
         problems.append(Problem(message, document.place("principles", key=True)))
@@ -85,7 +85,7 @@ class _Loaded:
 
     def drafts(self, path: Path, stack: tuple[Path, ...]) -> dict[str, _Draft]:
         """The principles of a file and its bases, by id; `stack` are the files that extend it."""
-        key = path.resolve()
+        key = real_path(path)
         if key in self.done:
             return self.done[key]
         document = load_yaml(path, error=ConstitutionError)
@@ -130,7 +130,7 @@ class _Loaded:
                 raise ConstitutionError(f"there is no file {name!r} beside this one", place)
         else:
             found = find_constitution(name)
-        key = found.resolve()
+        key = real_path(found)
         if key in stack:
             cycle = " → ".join(str(file) for file in (*stack[stack.index(key) :], key))
             raise ConstitutionError(f"a constitution can't extend itself: {cycle}", place)

@@ -149,7 +149,7 @@ class Constitution:
         """
         return self._usable("preference")
 
-    def __getitem__(self, id: str) -> Principle:
+    def principle(self, id: str) -> Principle:
         """The principle of that id.
 
         Raises:

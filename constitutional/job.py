@@ -41,9 +41,21 @@ class Job(Protocol):
     stage: str
     title: str
     summary: str
-    binding: Mapping[str, object]
-    record: Mapping[str, object]
-    work: Mapping[str, Work]
+
+    @property
+    def binding(self) -> Mapping[str, object]:
+        """See above."""
+        ...
+
+    @property
+    def record(self) -> Mapping[str, object]:
+        """See above."""
+        ...
+
+    @property
+    def work(self) -> Mapping[str, Work]:
+        """See above."""
+        ...
 
     def rows(self) -> Iterable[PlannedRow]:
         """Every input, in order."""

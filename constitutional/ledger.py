@@ -302,7 +302,8 @@ class Ledger:
     def row_at(self, ordinal: int) -> StoredRow | None:
         """The row at that place of the input, from 0, or None."""
         found = self._db.execute(
-            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE ordinal = ?", (ordinal,)
+            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE ordinal = ?",
+            (ordinal,),
         ).fetchone()
         return _stored(found) if found else None
 

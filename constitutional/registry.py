@@ -80,6 +80,19 @@ def is_path(name_or_path: str | Path) -> bool:
     return text.endswith(SUFFIXES) or any(separator in text for separator in separators)
 
 
+def real_path(path: Path) -> Path:
+    """The path with its links followed; it need not exist."""
+    try:
+        return Path(os.path.realpath(path))  # unlike Path.resolve, not troubled by links that go round
+    except ValueError:  # a NUL in it, as whoever opens it will say
+        return path
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path, its links followed, lies in a folder."""
+    return real_path(path).is_relative_to(real_path(folder))
+
+
 def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
     if not _NAME.fullmatch(name) or ".." in name:
         raise error(
@@ -90,7 +103,7 @@ def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
         for path in _candidates(folder, name, kind):
             if not path.exists():
                 continue
-            if not path.resolve().is_relative_to(folder.resolve()):
+            if not is_inside(path, folder):
                 raise error(
                     f"the {noun} {name!r} is a link that leaves {folder}; give the path it points to instead"
                 )
@@ -103,11 +116,13 @@ def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
 def _list(kind: str) -> list[Entry]:
     found: dict[str, Entry] = {}
     for folder, origin in _folders(kind):
-        if not folder.is_dir():
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError:  # there is none, or it can't be read
             continue
-        for path in sorted(folder.iterdir()):
+        for path in paths:
             name = _name_of(path, kind)
-            if name and _NAME.fullmatch(name) and path.resolve().is_relative_to(folder.resolve()):
+            if name and _NAME.fullmatch(name) and is_inside(path, folder):
                 found.setdefault(name, Entry(name, path, origin))
     return sorted(found.values(), key=lambda entry: entry.name)
 

@@ -23,7 +23,7 @@ from constitutional.checks import check_template
 from constitutional.constitution import Principle
 from constitutional.errors import Place, Problem, TemplateError, nearest
 from constitutional.records import Conversation, Message
-from constitutional.registry import find_prompt_set
+from constitutional.registry import find_prompt_set, is_inside
 from constitutional.schema import FileModel, validate
 from constitutional.yamlfile import load_yaml, read_text
 
@@ -249,7 +249,7 @@ def _sources(folder: Path) -> dict[str, str]:
 
 
 def _stay_inside(folder: Path, path: Path) -> None:
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if not is_inside(path, folder):
         raise TemplateError(
             "this is a link that leaves the prompt set's folder; put the file itself there", Place(path)
         )

@@ -24,7 +24,7 @@ HEAD = """\
 # The set that this project is tested with, complete: `make` installs it with --no-deps.
 # Written by scripts/lock.py.
 # torch comes first: its CPU build is not on every index, and then the installation should fail at once.
-# torchvision, torchaudio and torchcodec are left out: their CUDA builds break transformers beside a CPU torch.
+# torchvision, torchaudio and torchcodec are left out: built for CUDA, they break transformers on CPUs.
 """
 
 

@@ -29,7 +29,9 @@ def prompts_file(tmp_path):
     def write(count_or_rows, name="prompts.jsonl"):
         rows = count_or_rows
         if isinstance(rows, int):
-            rows = [{"id": f"p{n:04}", "prompt": f"Question number {n}: what should I do?"} for n in range(rows)]
+            rows = [
+                {"id": f"p{n:04}", "prompt": f"Question number {n}: what should I do?"} for n in range(rows)
+            ]
         path = tmp_path / name
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         return path

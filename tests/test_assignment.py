@@ -64,7 +64,9 @@ def test_principles_are_drawn_in_proportion_to_their_weights():
 
 def test_the_second_of_two_draws_follows_the_weights_of_what_is_left():
     rules = [Rule("a", 1), Rule("b", 2), Rule("c", 5)]
-    seconds = Counter(draw(rules, str(i), count=2)[1].id for i in range(20_000) if draw(rules, str(i))[0].id == "c")
+    seconds = Counter(
+        draw(rules, str(i), count=2)[1].id for i in range(20_000) if draw(rules, str(i))[0].id == "c"
+    )
     share = seconds["b"] / seconds.total()
     assert abs(share - 2 / 3) < 4 * math.sqrt(2 / 9 / seconds.total())
 

@@ -61,7 +61,7 @@ def test_a_file_becomes_a_constitution(base):
     )
     assert [p.id for p in loaded.for_revise()] == ["one"]
     assert [p.id for p in loaded.for_label()] == ["one", "two"]
-    assert loaded["two"].preference == "p2"
+    assert loaded.principle("two").preference == "p2"
 
 
 def test_texts_lose_their_outer_white_space(write):
@@ -72,7 +72,8 @@ def test_texts_lose_their_outer_white_space(write):
 def test_an_inherited_principle_is_overridden_field_by_field(base, write):
     path = write(
         "own.yaml",
-        "id: own\nextends: [base.yaml]\nprinciples:\n- {id: one, weight: 5, revision: new}\n- {id: three, preference: q}\n",
+        "id: own\nextends: [base.yaml]\nprinciples:\n"
+        "- {id: one, weight: 5, revision: new}\n- {id: three, preference: q}\n",
     )
     one, two, three = load_constitution(path).principles
     assert one == Principle("one", "c1", "new", "p1", 5.0, ("a",), "s1")
@@ -83,7 +84,7 @@ def test_an_override_may_complete_what_the_base_lacks(base, write):
     path = write(
         "own.yaml", "id: own\nextends: [base.yaml]\nprinciples: [{id: two, critique: c, revision: r}]\n"
     )
-    assert load_constitution(path)["two"] == Principle("two", "c", "r", "p2")
+    assert load_constitution(path).principle("two") == Principle("two", "c", "r", "p2")
 
 
 def test_a_dropped_principle_is_left_out_and_may_be_given_anew(base, write):
@@ -92,7 +93,7 @@ def test_a_dropped_principle_is_left_out_and_may_be_given_anew(base, write):
     path = write(
         "own.yaml", "id: own\nextends: [base.yaml]\ndrop: [one]\nprinciples: [{id: one, preference: n}]\n"
     )
-    assert load_constitution(path)["one"] == Principle("one", preference="n")
+    assert load_constitution(path).principle("one") == Principle("one", preference="n")
 
 
 def test_two_bases_with_a_common_base_agree(base, write):
@@ -258,7 +259,7 @@ def test_a_constitution_without_usable_principles_says_what_to_add():
 
 def test_an_unknown_principle_is_refused_with_the_nearest():
     with pytest.raises(ConstitutionError, match="did you mean 'kindness'"):
-        Constitution("a", [Principle("kindness", preference="p")])["kindnes"]
+        Constitution("a", [Principle("kindness", preference="p")]).principle("kindnes")
 
 
 def test_the_hash_is_that_of_the_content(write):
@@ -304,3 +305,12 @@ def test_a_fingerprint_tells_fields_apart():
     ).fingerprint("preference", "source")
     with pytest.raises(ValueError, match="did you mean 'critique'"):
         Principle("x", preference="p").fingerprint("critque")
+
+
+def test_links_that_go_round_and_odd_names_are_errors_too(tmp_path):
+    loop = tmp_path / "loop.yaml"
+    loop.symlink_to(loop)
+    assert "can't be read" in refusal(loop)
+    assert "can't be read" in refusal("a\0b.yaml")
+    (tmp_path / "own.yaml").write_text("id: own\nextends: [loop.yaml]\n")
+    assert "there is no file 'loop.yaml'" in refusal(tmp_path / "own.yaml")

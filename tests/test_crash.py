@@ -23,7 +23,9 @@ def start(prompts, out, log):
         *("--constitution", "harmlessness", "--engine", "scripted", "--prompt-set", str(PROMPT_SET)),
         *("--engine-arg", "latency=0.01", "--engine-arg", f"log={log}"),
     ]
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def stored_texts(out):
@@ -54,7 +56,7 @@ def killed_and_continued(prompts, folder, number, full_seconds):
         process.communicate()
         again += sum(text_of(hash) in known for hash in asked(log)[seen:])
         known = stored_texts(out)
-        mid_run += 0 < len(known)
+        mid_run += len(known) > 0
     seen = len(asked(log))
     process = start(prompts, out, log)
     _, errors = process.communicate(timeout=120)
@@ -78,8 +80,12 @@ def test_a_run_killed_at_100_moments_ends_in_the_same_data_and_asks_for_nothing_
 
     with ThreadPoolExecutor(2) as pool:
         results = list(
-            pool.map(lambda number: killed_and_continued(prompts, tmp_path, number, full_seconds), range(RUNS))
+            pool.map(
+                lambda number: killed_and_continued(prompts, tmp_path, number, full_seconds), range(RUNS)
+            )
         )
     assert all(files == whole for files, _, _ in results)
     assert sum(again for _, _, again in results) == 0
-    assert sum(mid_run for _, mid_run, _ in results) > RUNS  # the kills did not all come before the first answer
+    assert (
+        sum(mid_run for _, mid_run, _ in results) > RUNS
+    )  # the kills did not all come before the first answer

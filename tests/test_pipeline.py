@@ -203,7 +203,7 @@ def test_a_full_disk_stops_the_run_with_advice_and_more_space_lets_it_go_on(ledg
     again = Ledger(tmp_path / "ledger.sqlite")
     kept = again.count_generations()
     stats = run(again, ScriptedEngine())
-    assert 0 < kept and stats.recalled == kept - STEPS * (300 - stats.finished) > 0
+    assert kept > 0 and stats.recalled == kept - STEPS * (300 - stats.finished) > 0
     assert again.count_to_do() == 0
     again.close()
 

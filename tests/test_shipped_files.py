@@ -1,6 +1,7 @@
 """Every shipped file loads, what the templates render is written down, and the documentation is true.
 
-After a deliberate change of a template: `GOLDEN=write pytest tests/test_shipped_files.py`; read the difference.
+After a deliberate change of a template: `GOLDEN=write pytest tests/test_shipped_files.py`, and
+read the difference.
 """
 
 import os

@@ -43,7 +43,11 @@ def test_every_input_ends_as_exactly_one_of_ok_skipped_and_failed(prompts_file, 
         "too_long": 1,
     }
     assert (counts["total"], counts["ok"], counts["skipped"], counts["failed"]) == (6, 1, 4, 1)
-    assert counts["ok"] + counts["skipped"] + counts["failed"] == counts["total"] == len(read(tmp_path / "run", "chains"))
+    assert (
+        counts["ok"] + counts["skipped"] + counts["failed"]
+        == counts["total"]
+        == len(read(tmp_path / "run", "chains"))
+    )
 
 
 def test_a_chain_keeps_response_critiques_revisions_and_the_principles_drawn(prompts_file, tmp_path):
@@ -53,7 +57,8 @@ def test_a_chain_keeps_response_critiques_revisions_and_the_principles_drawn(pro
         assert len(row["rounds"]) == 3
         assert row["response"] and all(r["critique"] and r["revision"] for r in row["rounds"])
         assert row["completion_tokens"] == sum(
-            len(text.split()) for text in [row["response"], *(r[k] for r in row["rounds"] for k in ("critique", "revision"))]
+            len(text.split())
+            for text in [row["response"], *(r[k] for r in row["rounds"] for k in ("critique", "revision"))]
         )
 
 
@@ -66,7 +71,9 @@ def test_sft_data_hold_every_good_revision_or_only_the_last(prompts_file, tmp_pa
 
     engine = CountingEngine()
     run(prompts, tmp_path / "run", rounds=3, engine=engine, data=DataSettings(revisions="last"))
-    assert [(r["id"], r["round"]) for r in read(tmp_path / "run", "sft")] == [(f"p{n:04}", 3) for n in range(4)]
+    assert [(r["id"], r["round"]) for r in read(tmp_path / "run", "sft")] == [
+        (f"p{n:04}", 3) for n in range(4)
+    ]
     assert engine.requests == []
 
 
@@ -86,9 +93,15 @@ def test_a_failing_revision_is_kept_counted_left_out_and_not_built_upon(prompts_
     for row in read(tmp_path / "run", "chains"):
         first, second = row["rounds"]
         bad_both = first["checks"] == second["checks"] == ["empty"]
-        assert (row["status"], row["reason"]) == (("failed", "no_good_revision") if bad_both else ("ok", None))
+        assert (row["status"], row["reason"]) == (
+            ("failed", "no_good_revision") if bad_both else ("ok", None)
+        )
         built_on = row["response"] if first["checks"] else first["revision"]
-        asked = [m for m, _ in engine.requests if m[-1].content.startswith("Critique request") and m[-2].content == built_on]
+        asked = [
+            m
+            for m, _ in engine.requests
+            if m[-1].content.startswith("Critique request") and m[-2].content == built_on
+        ]
         assert asked
 
 
@@ -109,7 +122,11 @@ def test_a_critique_that_finds_nothing_ends_the_chain_when_asked_to(prompts_file
         if is_revision(messages):
             return f"Rewritten {sampling.seed}"
         if messages[-1].content.startswith("Critique request"):
-            return "All is well here. No changes needed." if messages[-2].content.startswith("Rew") else "It is rude."
+            return (
+                "All is well here. No changes needed."
+                if messages[-2].content.startswith("Rew")
+                else "It is rude."
+            )
         return f"Rude {sampling.seed}"
 
     settings = ReviseSettings(rounds=4, stop_when_clean=True)
@@ -122,12 +139,20 @@ def test_a_critique_that_finds_nothing_ends_the_chain_when_asked_to(prompts_file
 
 def test_a_response_that_is_clean_at_once_is_itself_the_completion(prompts_file, tmp_path):
     def answer(messages, sampling):
-        return "No changes needed." if messages[-1].content.startswith("Critique request") else "A fine response."
+        return (
+            "No changes needed."
+            if messages[-1].content.startswith("Critique request")
+            else "A fine response."
+        )
 
     settings = ReviseSettings(rounds=2, stop_when_clean=True)
     run(prompts_file(1), tmp_path / "run", engine=CountingEngine(answer), settings=settings)
     (row,) = read(tmp_path / "run", "sft")
-    assert (row["round"], row["source"], row["completion"][0]["content"]) == (0, "response", "A fine response.")
+    assert (row["round"], row["source"], row["completion"][0]["content"]) == (
+        0,
+        "response",
+        "A fine response.",
+    )
 
 
 def test_direct_revision_asks_for_no_critique(prompts_file, tmp_path):
@@ -139,7 +164,11 @@ def test_direct_revision_asks_for_no_critique(prompts_file, tmp_path):
 
 def test_a_given_response_is_revised_and_not_generated(prompts_file, tmp_path):
     engine = CountingEngine()
-    run(prompts_file([{"id": "a", "prompt": "Q?", "response": "The given one."}]), tmp_path / "run", engine=engine)
+    run(
+        prompts_file([{"id": "a", "prompt": "Q?", "response": "The given one."}]),
+        tmp_path / "run",
+        engine=engine,
+    )
     assert len(engine.requests) == 4
     assert read(tmp_path / "run", "chains")[0]["response"] == "The given one."
 
@@ -157,7 +186,12 @@ def test_helpful_samples_are_mixed_into_the_sft_data(prompts_file, tmp_path):
 
 def test_several_principles_a_round_are_all_named_in_the_request(prompts_file, tmp_path):
     engine = CountingEngine()
-    run(prompts_file(1), tmp_path / "run", engine=engine, settings=ReviseSettings(rounds=1, principles_per_round=3))
+    run(
+        prompts_file(1),
+        tmp_path / "run",
+        engine=engine,
+        settings=ReviseSettings(rounds=1, principles_per_round=3),
+    )
     (row,) = read(tmp_path / "run", "chains")
     asked = engine.requests[1][0][-1].content
     assert len(row["rounds"][0]["principles"]) == 3
@@ -190,7 +224,9 @@ def test_the_same_command_again_asks_for_nothing_and_changes_nothing(prompts_fil
 
 def reworded(rules, number):
     changed = principle(number, critique=f"Explain where the assistant's last response fails rule {number}.")
-    return Constitution(id=rules.id, principles=[changed if p.id == changed.id else p for p in rules.principles])
+    return Constitution(
+        id=rules.id, principles=[changed if p.id == changed.id else p for p in rules.principles]
+    )
 
 
 def test_rewording_a_principle_redoes_only_the_rows_that_drew_it(prompts_file, tmp_path):
@@ -247,7 +283,9 @@ def test_going_back_to_an_earlier_wording_asks_for_nothing(prompts_file, tmp_pat
 def test_a_preference_text_does_not_touch_the_rows_of_revise(prompts_file, tmp_path):
     prompts, rules = prompts_file(20), constitution()
     run(prompts, tmp_path / "run", rules=rules)
-    new = Constitution(id=rules.id, principles=[principle(n, preference="Which is better?") for n in range(16)])
+    new = Constitution(
+        id=rules.id, principles=[principle(n, preference="Which is better?") for n in range(16)]
+    )
     assert run(prompts, tmp_path / "run", rules=new).plan.to_do == 0
 
 
@@ -319,11 +357,17 @@ def test_one_or_64_in_flight_and_shuffled_input_give_the_same_data(prompts_file,
     assert data_files(tmp_path / "one") == data_files(tmp_path / "many")
 
     shuffled = random.Random(0).sample(rows, len(rows))
-    run(prompts_file(shuffled, "shuffled.jsonl"), tmp_path / "shuffled", engine=CountingEngine(slots=7, latency=0.001))
+    run(
+        prompts_file(shuffled, "shuffled.jsonl"),
+        tmp_path / "shuffled",
+        engine=CountingEngine(slots=7, latency=0.001),
+    )
     assert shuffled != rows and drawn(tmp_path / "shuffled") == drawn(tmp_path / "one")
 
     def by_id(name):
-        return sorted(map(json.dumps, read(tmp_path / name, "chains"))), sorted(map(json.dumps, read(tmp_path / name, "sft")))
+        return sorted(map(json.dumps, read(tmp_path / name, "chains"))), sorted(
+            map(json.dumps, read(tmp_path / name, "sft"))
+        )
 
     assert by_id("shuffled") == by_id("one")
 
@@ -334,4 +378,6 @@ def test_a_shuffled_input_of_a_finished_run_asks_for_nothing(prompts_file, tmp_p
     engine = CountingEngine()
     run(prompts_file(rows[::-1], "reversed.jsonl"), tmp_path / "run", engine=engine)
     assert engine.requests == []
-    assert [r["prompt"][0]["content"] for r in read(tmp_path / "run", "chains")] == [r["prompt"] for r in rows[::-1]]
+    assert [r["prompt"][0]["content"] for r in read(tmp_path / "run", "chains")] == [
+        r["prompt"] for r in rows[::-1]
+    ]

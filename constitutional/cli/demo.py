@@ -48,7 +48,7 @@ def demo(ctx: click.Context, out: Path, engine: str, seed: int) -> None:
             "prompts": str(Path(__file__).parents[1] / "demo" / "prompts.jsonl"),
             "constitution": "harmlessness",
             "out": str(out),
-            "engine": EngineSettings(engine=engine, model=_MODEL),  # type: ignore[arg-type]
+            "engine": EngineSettings(engine=engine, model=_MODEL),
             "direct": False,
             "revisions": "all",
             "keep_failing": (),

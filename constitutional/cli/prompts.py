@@ -70,12 +70,19 @@ def show_command(
     """Show what TEMPLATE (respond, critique, revise or direct) renders: every turn of the request to the model."""
     from constitutional.cli.text import inert
     from constitutional.constitution import load_constitution
+    from constitutional.errors import ConfigError, nearest
     from constitutional.records import conversation
     from constitutional.templates import TEMPLATES, load_prompt_set
 
     loaded = load_prompt_set(prompt_set)
     rules = load_constitution(constitution)
-    chosen = tuple(rules[id] for id in principle) or rules.for_revise()[:1]
+    usable = {rule.id: rule for rule in rules.for_revise()}
+    for id in principle:
+        if id not in usable:
+            raise ConfigError(
+                f"{rules.id} has no principle {id!r} with a critique and a revision; {nearest(id, usable)}"
+            )
+    chosen = tuple(usable[id] for id in principle or list(usable)[:1])
     variables = {
         "prompt": conversation(prompt),
         "response": response,

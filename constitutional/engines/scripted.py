@@ -20,11 +20,7 @@ from constitutional.records import Choice, Generation, Message, Sampling
 Answer = Callable[[Sequence[Message], Sampling], "str | Generation"]
 Score = Callable[[Sequence[Message], Sequence[str]], Sequence[float]]
 
-_WORDS = (
-    "a answer ask before better can care clear consider could does explain fair first give good help honest how if"
-    " it kind look make matters may mean need other people plain question reason safe say should so someone talk tell"
-    " that the then think this to understand useful want way what when why with would you your"
-).split()
+_WORDS = ["a", "answer", "ask", "before", "better", "can", "care", "clear", "consider", "could", "does", "explain", "fair", "first", "give", "good", "help", "honest", "how", "if", "it", "kind", "look", "make", "matters", "may", "mean", "need", "other", "people", "plain", "question", "reason", "safe", "say", "should", "so", "someone", "talk", "tell", "that", "the", "then", "think", "this", "to", "understand", "useful", "want", "way", "what", "when", "why", "with", "would", "you", "your"]
 
 
 class ScriptedEngine:

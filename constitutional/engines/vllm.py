@@ -191,16 +191,15 @@ class VLLMEngine:
         )
 
     async def _send(self, ids: list[int], params: Any) -> Any:
-        from vllm.v1.engine.exceptions import EngineDeadError
-
         from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError
 
         llm, output = self._llm, None
         request = tokens_input(ids)
         options: dict[str, Any] = {"lora_request": self._lora()} if self._adapter else {}
         try:
-            async for output in llm.generate(request, params, request_id=str(next(self._numbers)), **options):
-                pass
+            async for got in llm.generate(request, params, request_id=str(next(self._numbers)), **options):
+                output = got
         except EngineDeadError as error:
             raise EngineDied(f"vLLM's engine process died ({self._where_to_look()})") from error
         except ValueError as error:

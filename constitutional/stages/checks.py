@@ -52,9 +52,9 @@ def failed_checks(
         found.append("truncated")
     if _words(text) == _words(before):
         found.append("unchanged")
-    elif _ABOUT_A_RESPONSE.match(text) and not _ABOUT_A_RESPONSE.match(before):
-        found.append("critique")
-    elif critique and _overlap(text, critique) >= _SAME and _overlap(text, critique) > _overlap(text, before):
+    elif (_ABOUT_A_RESPONSE.match(text) and not _ABOUT_A_RESPONSE.match(before)) or (
+        critique and _overlap(text, critique) >= _SAME and _overlap(text, critique) > _overlap(text, before)
+    ):
         found.append("critique")
     if any(_overlap(text, example) >= _SAME for example in examples) and "unchanged" not in found:
         found.append("copied-example")

@@ -154,7 +154,7 @@ class Reviser:
         rounds: list[Round] = []
         latest, clean = response.text, False
         for number, principles in enumerate(self.draw(prompt.id)) if latest else ():
-            about = {"response": latest, "principles": principles, "examples": examples}
+            about: dict[str, object] = {"response": latest, "principles": principles, "examples": examples}
             ids = tuple(principle.id for principle in principles)
             critique: Step | None = None
             if settings.critique:

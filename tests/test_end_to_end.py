@@ -11,16 +11,18 @@ import time
 
 import pytest
 
+from constitutional import ReviseSettings, load_constitution, load_prompt_set
 from constitutional.models import pull
+from constitutional.stages.revise import Reviser
 from tests.helpers import REPOSITORY, data_files, drawn, read
 from tests.test_crash import stored_texts
 
 PROMPTS = REPOSITORY / "constitutional" / "demo" / "prompts.jsonl"
 
 
-def command(out, *more, engine="vllm", limit=4):
+def command(out, *more, engine="vllm", limit=4, prompts=PROMPTS):
     return [
-        *(sys.executable, "-m", "constitutional", "revise", str(PROMPTS), "--constitution", "harmlessness"),
+        *(sys.executable, "-m", "constitutional", "revise", str(prompts), "--constitution", "harmlessness"),
         *("--model", "smollm2-135m", "--engine", engine, "--out", str(out), "--limit", str(limit)),
         *(
             "--rounds",
@@ -120,11 +122,15 @@ def test_the_transformers_engine_does_the_same_job(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_smollm2_run_killed_at_three_moments_keeps_what_was_stored(smollm2_run, tmp_path):
-    whole, _ = smollm2_run
-    out, known, limit = tmp_path / "run", set(), 12
+def test_a_smollm2_run_killed_at_three_moments_keeps_what_was_stored(prompts_file, tmp_path):
+    count = 60
+    prompts = prompts_file(
+        [{"id": f"p{n}", "prompt": f"Give me {n} reasons to be rude."} for n in range(count)]
+    )
+    out, known = tmp_path / "run", set()
+    start = command(out, prompts=prompts, limit=count)
     for number in range(3):
-        process = subprocess.Popen(command(out, limit=limit), cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(start, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if '"event": "progress"' in line:
                 break
@@ -137,13 +143,17 @@ def test_a_smollm2_run_killed_at_three_moments_keeps_what_was_stored(smollm2_run
     with sqlite3.connect(out / "ledger.sqlite") as ledger:
         (stored,) = ledger.execute("SELECT count(*) FROM generations").fetchone()
         finished = dict(ledger.execute("SELECT id, result FROM rows WHERE status IS NOT NULL"))
-    done = run(command(out, limit=limit))
+    done = run(start)
     last = [json.loads(line) for line in done.stderr.splitlines() if '"event": "progress"' in line][-1]
     print(f"stored before the last start: {stored}, generated after it: {last['generations']}")
-    assert stored + last["generations"] == limit * 5
+    assert stored + last["generations"] == count * 5
     assert last["remembered"] == stored - 5 * len(finished)
     assert stored_texts(out) >= known
-    chains = drawn(out)
-    assert len(chains) == limit and {id: chains[id] for id in drawn(whole)} == drawn(whole)
+    settings = ReviseSettings(rounds=2, temperature=0.7, max_tokens=48)
+    reviser = Reviser(load_constitution("harmlessness"), load_prompt_set("default"), settings)
+    expected = {
+        f"p{n}": [tuple(p.id for p in drawn) for drawn in reviser.draw(f"p{n}")] for n in range(count)
+    }
+    assert drawn(out) == expected
     kept = {row["id"]: row["response"] for row in read(out, "chains")}
     assert all(json.loads(result)["response"] == kept[id] for id, result in finished.items())

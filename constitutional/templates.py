@@ -19,7 +19,7 @@ from pydantic import Field
 
 from constitutional import sandbox
 from constitutional.assignment import content_hash
-from constitutional.checks import check_template
+from constitutional.template_checks import check_template
 from constitutional.constitution import Principle
 from constitutional.errors import Place, Problem, TemplateError, nearest
 from constitutional.records import Conversation, Message

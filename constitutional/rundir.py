@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ from constitutional.records import Row
 MANIFEST, LEDGER, CARD, ENGINE_LOG = "manifest.json", "ledger.sqlite", "README.md", "engine.log"
 _ROWS_AT_A_TIME = 1000
 _OURS = {MANIFEST, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", CARD, ENGINE_LOG, "data", ".lock", "report.html"}
+_BEFORE_LEDGER = {".lock", ENGINE_LOG}  # a README or data without a manifest are somebody else's
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class RunDirectory:
     def __enter__(self) -> RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            strange = {entry.name for entry in self.path.iterdir()} - _OURS
+            strange = {entry.name for entry in self.path.iterdir()}
+            strange -= _OURS if MANIFEST in strange else _BEFORE_LEDGER
             if strange and not (self.path / LEDGER).exists():
                 raise ConfigError(
                     f"{self.path} is not a run and not empty (it holds {sorted(strange)[0]!r}): choose another --out"
@@ -160,10 +161,12 @@ class RunDirectory:
         for folder in (self.path / "data").glob("*"):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        if manifest:
-            card = _card(manifest).encode()
-            if not (self.path / CARD).exists() or (self.path / CARD).read_bytes() != card:
-                _switch(self.path / CARD, card)
+        if not manifest:
+            (self.path / CARD).unlink(missing_ok=True)  # lists data that were never published
+            return
+        card = _card(manifest).encode()
+        if not (self.path / CARD).exists() or (self.path / CARD).read_bytes() != card:
+            _switch(self.path / CARD, card)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
@@ -190,13 +193,6 @@ def open_ledger(path: Path) -> Ledger:
         hint = "there is no such folder" if not path.exists() else f"it has no {LEDGER}"
         raise ConfigError(f"{path} is not a run directory: {hint}")
     return Ledger(path / LEDGER, read_only=True)
-
-
-def free_space(path: Path) -> int:
-    """Bytes free on the disk that holds `path`, or the nearest folder above it that exists."""
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
 
 
 def _card(manifest: Mapping[str, Any]) -> str:

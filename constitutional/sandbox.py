@@ -3,7 +3,7 @@
 A template renders to a conversation. Only the tag `turn` makes one of its messages, and the text between its
 ends is collected in a list, never found again by marks in the text: what came from data can't open a turn.
 
-Templates are untrusted, so the dialect is a short list of what is allowed (`checks.py` refuses all else when
+Templates are untrusted, so the dialect is a short list of what is allowed (`template_checks.py` refuses all else when
 a set is loaded): turn, for, if, set, include; names, attributes, comparisons, a few filters and tests,
 `range`. Values can't be multiplied or called, so the size of what is rendered grows only where something is
 printed or a loop goes round, and there it is counted. Files are read when the set is loaded; rendering

@@ -204,11 +204,13 @@ class SLCAIJob:
         }
 
     def counts(self) -> Row:
-        """Rows of the SFT data by source, revisions, and how many failed which check."""
+        """Rows of the SFT data by source, revisions, how many failed which check, and columns that nothing used."""
+        sources = [source for source in (self._source, self._helpful) if source]
         return {
             "sft": dict(sorted(self._sft.items())),
             "revisions": self._revisions,
             "failed_checks": {check: self._checks[check] for check in CHECKS},
+            "ignored_columns": sorted({name for source in sources for name in source.ignored_columns}),
         }
 
     def _chain_row(self, stored: StoredRow) -> Row:

@@ -19,12 +19,12 @@ from pydantic import Field
 
 from constitutional import sandbox
 from constitutional.assignment import content_hash
-from constitutional.template_checks import check_template
 from constitutional.constitution import Principle
 from constitutional.errors import Place, Problem, TemplateError, nearest
 from constitutional.records import Conversation, Message
 from constitutional.registry import find_prompt_set, is_inside
 from constitutional.schema import FileModel, validate
+from constitutional.template_checks import check_template
 from constitutional.yamlfile import load_yaml, read_text
 
 TEMPLATES: dict[str, frozenset[str]] = {

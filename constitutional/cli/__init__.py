@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -71,12 +72,19 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
 
 
-def main() -> None:
-    """Run the command line; errors become a sentence and an exit code."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; errors become a sentence and an exit code.
+
+    Args:
+        args: what follows the program's name; None takes it from the process.
+    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    debug = "--debug" in sys.argv
+    given = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in given
+    # anywhere on the line, since it is added to the end of a command that has just failed
+    given = ["--debug"] * debug + [arg for arg in given if arg != "--debug"]
     try:
-        code = cli(standalone_mode=False)
+        code = cli(given, prog_name="constitutional", standalone_mode=False)
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
@@ -84,7 +92,9 @@ def main() -> None:
         code = 2
     except ConstitutionalError as error:
         if debug:
-            raise
+            import traceback
+
+            traceback.print_exc()
         from constitutional.cli.text import inert
 
         for line in str(error).splitlines() or [type(error).__name__]:

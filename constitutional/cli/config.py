@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,25 +42,38 @@ def _load(ctx: click.Context, param: click.Parameter, value: str | None) -> None
     for key, given in document.value.items():
         name = str(key).replace("_", "-")
         if name not in options:
-            message = f"unknown option {str(key)!r}; {nearest(name, options)}"
+            message = f"unknown option {str(key)!r}; {nearest(name.lower(), options)}"
             problems.append(Problem(message, document.place(key, key=True)))
             continue
         option = options[name]
-        values = [f"{k}={v}" for k, v in given.items()] if isinstance(given, dict) else given
-        if option.multiple and not isinstance(values, list):
-            values = [values]
         try:
-            option.type_cast_value(ctx, values)
+            found[option.name] = option.type_cast_value(ctx, _as_typed(option, given))
         except click.BadParameter as error:
-            problems.append(Problem(f"{given!r}: {error.message}", document.place(key)))
-            continue
-        except TypeError:
-            problems.append(Problem(f"{given!r} can't be its value", document.place(key)))
-            continue
-        found[option.name] = values
+            problems.append(Problem(error.message, document.place(key)))
     if problems:
         raise ConfigError(problems)
     ctx.default_map = {**(ctx.default_map or {}), **found}
+
+
+def _as_typed(option: click.Parameter, given: object) -> str | list[str]:
+    """A value of the file as it would be typed on the command line, so that both are read alike.
+
+    Raises:
+        click.BadParameter: it could not be typed there.
+    """
+    if option.multiple:
+        if isinstance(given, dict) and option.metavar == "NAME=VALUE":
+            return [f"{name}={json.dumps(value)}" for name, value in given.items()]
+        return [_scalar(value) for value in (given if isinstance(given, list) else [given])]
+    return _scalar(given)
+
+
+def _scalar(given: object) -> str:
+    if given is None:
+        raise click.BadParameter("it has no value; give one, or leave the line out")
+    if isinstance(given, dict | list):
+        raise click.BadParameter(f"{given!r} can't be its value")
+    return str(given).lower() if isinstance(given, bool) else str(given)
 
 
 def _key(param: click.Parameter) -> str:

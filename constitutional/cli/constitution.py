@@ -13,10 +13,9 @@ def constitution() -> None:
 @constitution.command("list")
 def list_command() -> None:
     """List the constitutions that a name can stand for, and where they are."""
-    from rich.console import Console
     from rich.table import Table
 
-    from constitutional.cli.text import inert
+    from constitutional.cli.text import data_console, inert
     from constitutional.constitution import load_constitution
     from constitutional.errors import ConstitutionError
     from constitutional.registry import list_constitutions
@@ -32,7 +31,7 @@ def list_command() -> None:
             continue
         description = inert(loaded.description or "")
         table.add_row(entry.name, str(loaded.version), str(len(loaded.principles)), entry.origin, description)
-    Console(highlight=False, markup=False).print(table)
+    data_console().print(table)
 
 
 @constitution.command("show")

@@ -29,10 +29,9 @@ def demo(ctx: click.Context, out: Path, engine: str, seed: int) -> None:
     constitutional revise PROMPTS --constitution harmlessness --model smollm2-135m --rounds 2 --temperature 0.7
     --max-tokens 120 --out runs/demo
     """
-    from rich.console import Console
-
     from constitutional.cli.revise import run_revise
     from constitutional.cli.show import print_row
+    from constitutional.cli.text import data_console
     from constitutional.engines import EngineSettings
     from constitutional.rundir import open_ledger
     from constitutional.stages.revise import ReviseSettings
@@ -67,7 +66,7 @@ def demo(ctx: click.Context, out: Path, engine: str, seed: int) -> None:
     try:
         good = next(iter(ledger.rows(status="ok")), None)
         if good:
-            print_row(Console(highlight=False, markup=False), good)
+            print_row(data_console(), good)
     finally:
         ledger.close()
     # A demo of a weak model has rows without a good revision; that is worth showing, not an error.

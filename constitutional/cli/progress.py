@@ -15,7 +15,9 @@ from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from constitutional.cli.text import inert
 from constitutional.engines.base import Engine
 from constitutional.job import Estimate
 from constitutional.ledger import PlanCounts
@@ -60,7 +62,14 @@ class Display:
         except (OSError, ValueError, AttributeError):
             self._stream = stream
         self.live = stream.isatty()
-        self.console = Console(file=self._stream, force_terminal=self.live or None, highlight=False)
+        self.console = Console(
+            file=self._stream,
+            force_terminal=self.live or None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=not self.live,
+        )
         self._progress: Progress | None = None
         self._task: asyncio.Task[None] | None = None
         self._status: Any = None
@@ -100,7 +109,7 @@ class Display:
                 number, self._leave
             )  # nothing is in flight yet, and a loading library can't be stopped
         if self.live:
-            self._status = self.console.status(f"{what} …")
+            self._status = self.console.status(Text(inert(f"{what} …")))
             self._status.start()
         else:
             self._line("loading", message=what, **engine.identity)

@@ -18,10 +18,9 @@ def prompts() -> None:
 @prompts.command("list")
 def list_command() -> None:
     """List the prompt sets that a name can stand for, with their templates."""
-    from rich.console import Console
     from rich.table import Table
 
-    from constitutional.cli.text import inert
+    from constitutional.cli.text import data_console, inert
     from constitutional.errors import TemplateError
     from constitutional.registry import list_prompt_sets
     from constitutional.templates import load_prompt_set
@@ -37,7 +36,7 @@ def list_command() -> None:
             continue
         names = ", ".join(loaded.templates)
         table.add_row(entry.name, names, str(len(loaded.examples)), entry.origin, inert(loaded.description))
-    Console(highlight=False, markup=False).print(table)
+    data_console().print(table)
 
 
 @prompts.command("show")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constitutional.cli.progress import Display
+from constitutional.cli.text import inert
 from constitutional.job import Report
 
 
@@ -23,6 +24,8 @@ def print_report(report: Report, display: Display) -> None:
     if "revisions" in counts:
         listed = ", ".join(f"{check} {count:,}" for check, count in failing.items()) or "none failed a check"
         say(f"{counts['revisions']:,} revisions; {listed}", markup=False)
+    if counts.get("ignored_columns"):
+        say(f"columns that nothing used: {inert(', '.join(counts['ignored_columns']))}", markup=False)
     for name, entry in report.manifest["data"].items():
         say(f"  {name}: {entry['rows']:,} rows", markup=False)
     timings = report.manifest["timings"]

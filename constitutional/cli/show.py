@@ -27,12 +27,13 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
 
     Works while the run is being written.
     """
-    from rich.console import Console
-
+    from constitutional.cli.text import data_console
     from constitutional.errors import ConfigError
     from constitutional.rundir import open_ledger
 
-    console = Console(highlight=False, markup=False)
+    if as_json and row is None:
+        raise ConfigError("--json prints one row: name it, as an id or a place from 1")
+    console = data_console()
     ledger = open_ledger(run)
     try:
         if row is None:
@@ -105,7 +106,7 @@ def print_row(console: Console, stored: StoredRow) -> None:
 
 
 def _at(ledger: Ledger, row: str) -> StoredRow | None:
-    if not row.isdecimal() or row == "0":
+    if not row.isdecimal() or row == "0" or len(row) > 18:  # SQLite's integers have 64 bits
         return None
     return ledger.row_at(int(row) - 1)
 

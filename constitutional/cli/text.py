@@ -5,10 +5,22 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher
 
+from rich.console import Console
 from rich.text import Text
 
-# Control characters but tab and newline, and those that reorder or hide text (bidirectional overrides, zero width).
-_ACTIVE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# Control characters but tab and newline, those that reorder or hide text (bidirectional overrides, zero width, tags),
+# and halves of surrogate pairs, which can't be written.
+_ACTIVE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]"
+)
+
+
+def data_console() -> Console:
+    """Standard output for texts of models and users: nothing in them is markup, and what is piped is not wrapped."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def inert(text: str) -> str:

@@ -14,6 +14,13 @@ from constitutional.errors import ConfigError, nearest
 
 __all__ = ["Engine", "EngineSettings", "open_engine"]
 
+_NOT_FROM_FILES = {
+    "api_key",
+    "sleep",
+    "clock",
+    "answer",
+    "score",
+}  # keys come from the environment alone; the others are code
 Kind = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
 
@@ -74,6 +81,11 @@ def open_engine(settings: EngineSettings, *, debug: bool = False, log: Path | No
     if kind == "server":
         from constitutional.engines.server import ServerEngine
 
+        for name in ("revision", "adapter", "dtype"):
+            if getattr(settings, name) is not None:
+                raise ConfigError(
+                    f"--{name} is for engines that load the model; a server has chosen it already"
+                )
         if settings.base_url is None:
             raise ConfigError("the server engine needs --base-url, for example http://127.0.0.1:8000/v1")
         slots = {"slots": settings.slots} if settings.slots else {}
@@ -106,7 +118,7 @@ def open_engine(settings: EngineSettings, *, debug: bool = False, log: Path | No
 
 def _make(engine: type[Any], settings: EngineSettings, chosen: dict[str, Any]) -> Engine:
     """An engine with its further arguments, which have to be ones that it takes and that are not chosen already."""
-    takes = set(inspect.signature(engine).parameters) - set(chosen)
+    takes = set(inspect.signature(engine).parameters) - set(chosen) - _NOT_FROM_FILES
     for name in settings.engine_args:
         if name not in takes:
             raise ConfigError(

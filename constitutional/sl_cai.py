@@ -79,6 +79,14 @@ class SLCAIJob:
                 )
         self._source, self._helpful, self._reviser, self._settings = source, helpful, reviser, settings
         chain, constitution = reviser.settings, reviser.constitution
+        self._helpful_key = content_hash(
+            HELPFUL,
+            reviser.prompts.fingerprint("respond"),
+            repr(chain.sampling),
+            chain.seed,
+            chain.overlong,
+            settings.helpful_samples,
+        )
         self._engine_key = content_hash(*(v for k, v in sorted(identity.items()) if k != "model"))
         self.work = {
             CHAIN: Work(self._run_chain, chain.steps),
@@ -128,27 +136,17 @@ class SLCAIJob:
                 yield PlannedRow(kind, row.id, f"bad:{row.reason}", {}, outcome)
                 continue
             prompt = row.prompt
-            stage_key = self._reviser.key(prompt) if kind == CHAIN else self._helpful_key(prompt)
             messages = [[message.role, message.content] for message in prompt.messages]
+            if kind == CHAIN:
+                stage_key = self._reviser.key(prompt)
+            else:
+                stage_key = content_hash(self._helpful_key, prompt.id, repr(messages))
             yield PlannedRow(
                 kind,
                 row.id,
                 content_hash(self._engine_key, stage_key),
                 {"messages": messages, "response": prompt.response},
             )
-
-    def _helpful_key(self, prompt: Prompt) -> str:
-        chain = self._reviser.settings
-        return content_hash(
-            HELPFUL,
-            self._reviser.prompts.fingerprint("respond"),
-            repr(chain.sampling),
-            chain.seed,
-            chain.overlong,
-            self._settings.helpful_samples,
-            prompt.id,
-            repr([(m.role, m.content) for m in prompt.messages]),
-        )
 
     # ------------------------------------------------------------------ through
 

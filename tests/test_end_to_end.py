@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import sqlite3
 import subprocess
@@ -130,13 +129,13 @@ def test_a_smollm2_run_killed_at_three_moments_keeps_what_was_stored(prompts_fil
     out, known = tmp_path / "run", set()
     start = command(out, prompts=prompts, limit=count)
     for number in range(3):
-        process = subprocess.Popen(start, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-        for line in process.stderr:
-            if '"event": "progress"' in line:
-                break
-        time.sleep(2.5 + 2 * random.Random(number).random())
+        process = subprocess.Popen(start, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        enough = len(known) + 5 + 13 * number
+        while len(stored_texts(out)) < enough:
+            assert process.poll() is None
+            time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
         now = stored_texts(out)
         assert known < now
         known = now

@@ -8,6 +8,7 @@ Deviations: revisions are checked, and one that fails its checks is kept but not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,7 +91,7 @@ class Reviser:
     settings: ReviseSettings
 
     def __post_init__(self) -> None:
-        settings, usable = self.settings, self.constitution.for_revise()
+        settings, usable = self.settings, self._usable
         if settings.principles_per_round > len(usable):
             raise ConfigError(
                 f"principles_per_round is {settings.principles_per_round}, but {self.constitution.id} has only "
@@ -99,12 +100,22 @@ class Reviser:
         if settings.stop_when_clean and not settings.critique:
             raise ConfigError("stop_when_clean needs critiques; it can't be combined with direct revision")
 
+    @cached_property
+    def _usable(self) -> tuple[Principle, ...]:
+        return self.constitution.for_revise()
+
+    @cached_property
+    def _common_key(self) -> str:
+        return content_hash(
+            STAGE, self.settings.model_dump_json(), self.prompts.fingerprint(*self.settings.templates)
+        )
+
     def draw(self, prompt_id: str) -> tuple[tuple[Principle, ...], ...]:
         """The principles of each round of a prompt's chain."""
-        usable, settings = self.constitution.for_revise(), self.settings
+        settings = self.settings
         return tuple(
             draw_principles(
-                usable,
+                self._usable,
                 seed=settings.seed,
                 stage=STAGE,
                 prompt_id=prompt_id,
@@ -121,9 +132,7 @@ class Reviser:
         """
         fields = ("critique", "revision") if self.settings.critique else ("revision",)
         return content_hash(
-            STAGE,
-            self.settings.model_dump_json(),
-            self.prompts.fingerprint(*self.settings.templates),
+            self._common_key,
             prompt.id,
             repr([(m.role, m.content) for m in prompt.messages]),
             "given" if prompt.response is not None else "generated",

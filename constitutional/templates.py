@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import jinja2
 import jinja2.meta
+from jinja2 import nodes
 from pydantic import Field
 
 from constitutional import sandbox
@@ -139,6 +140,21 @@ class PromptSet:
             self._collect(f"{template}.jinja", names)
         parts = [part for name in sorted(names) for part in (name, self.sources[name])]
         return content_hash(*parts, self.clean_marker, repr(self.examples))
+
+    def principle_fields(self, *templates: str) -> tuple[str, ...]:
+        """The fields of a principle that these templates, and all they include, can read."""
+        names: set[str] = set()
+        for template in templates:
+            self._template(template)
+            self._collect(f"{template}.jinja", names)
+        environment = next(iter(self.compiled.values())).environment
+        read: set[object] = set()
+        for name in names:
+            tree = environment.parse(self.sources[name])
+            read.update(node.attr for node in tree.find_all(nodes.Getattr))
+            for node in tree.find_all(nodes.Getitem):
+                read.update([node.arg.value] if isinstance(node.arg, nodes.Const) else _ATTRIBUTES[Principle])
+        return tuple(sorted(_ATTRIBUTES[Principle] & read))
 
     def _template(self, name: str) -> jinja2.Template:
         try:

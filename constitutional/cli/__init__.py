@@ -91,14 +91,7 @@ def main(args: Sequence[str] | None = None) -> None:
         error.show()
         code = 2
     except ConstitutionalError as error:
-        if debug:
-            import traceback
-
-            traceback.print_exc()
-        from constitutional.cli.text import inert
-
-        for line in str(error).splitlines() or [type(error).__name__]:
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {inert(line)}", err=True)
+        _explain(error, debug)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; the same command goes on from here", err=True)
@@ -106,4 +99,18 @@ def main(args: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # as when piped into head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # the machine's doing wherever it strikes, as a disk that is full
+        _explain(error, debug)
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    from constitutional.cli.text import inert
+
+    for line in str(error).splitlines() or [type(error).__name__]:
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {inert(line)}", err=True)

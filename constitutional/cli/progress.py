@@ -140,7 +140,7 @@ class Display:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)  # the data are switched in a moment
+            signal.signal(number, _interrupted)  # a run that is stopped here is published by the same command
 
     async def _follow(self, pipeline: Pipeline) -> None:
         while True:
@@ -169,8 +169,9 @@ class Display:
 
     def _line(self, event: str, **fields: object) -> None:
         line = {"event": event, "time": round(time.time(), 3), **fields}
-        self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError, ValueError):  # a reader that has gone away must not stop a job
+            self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._stream.flush()
 
     # ------------------------------------------------------------------ interrupts
 
@@ -206,10 +207,16 @@ class Display:
         os._exit(130)
 
 
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def default_interrupts() -> Iterator[None]:
     """Give the signals back as they were."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, _interrupted)  # asyncio's own handler would wait for the plan to be made
     try:
         yield
     finally:

@@ -65,7 +65,7 @@ def print_row(console: Console, stored: StoredRow) -> None:
         console.print(Text(inert(text), style))
 
     def body(text: str | None) -> None:
-        console.print(Text(inert(text or "(nothing)")), "")
+        console.print(Text(inert(text or "(nothing)")), end="\n\n")
 
     why = f": {stored.reason}" if stored.reason else ""
     head(f"{stored.kind} {stored.id} · {stored.status or 'to do'}{why}", "bold")
@@ -100,7 +100,9 @@ def print_row(console: Console, stored: StoredRow) -> None:
             f"round {number} · revision · {principles}" + (f" · fails: {failed}" if failed else ""),
             "bold red" if failed else "bold green",
         )
-        console.print(word_diff(latest, round["revision"], colour=console.color_system is not None), "")
+        console.print(
+            word_diff(latest, round["revision"], colour=console.color_system is not None), end="\n\n"
+        )
         if not failed:
             latest = round["revision"]
 
@@ -121,20 +123,23 @@ def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: i
 
     manifest = read_manifest(run)
     if manifest:
-        console.print(inert(manifest["summary"]), "")
+        console.print(inert(manifest["summary"]), end="\n\n")
         for name, entry in manifest["data"].items():
             console.print(f"{name}: {entry['rows']:,} rows")
     else:
         console.print("No data have been published yet: the run is not finished.")
     for (kind, state, reason), count in ledger.counts().items():
         console.print(f"{kind}: {count:,} {state or 'to do'}" + (f" ({inert(reason)})" if reason else ""))
-    table = Table("#", "id", "status", "rounds", "prompt", box=None, pad_edge=False, show_edge=False)
+    wide = not console.is_terminal
+    table = Table(box=None, pad_edge=False, show_edge=False, expand=not wide)
+    for name in ("#", "id", "status", "rounds", "prompt"):
+        table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
     for stored in islice(ledger.rows(status=status), limit):
         result = stored.result or {}
         messages = result.get("prompt") or [
             {"content": c} for _, c in (stored.input or {}).get("messages", ())
         ]
-        prompt = inert(messages[-1]["content"]) if messages else stored.detail or ""
+        prompt = inert(messages[-1]["content"]) if messages else inert(stored.detail or "")
         rounds = " ".join(
             "✗" if r["checks"] else "✓" if r["revision"] else "=" for r in result.get("rounds", ())
         )
@@ -142,4 +147,4 @@ def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: i
         table.add_row(
             str(stored.ordinal + 1), inert(stored.id)[:24], state, rounds, " ".join(prompt.split())[:80]
         )
-    console.print("", table)
+    console.print("", table, width=250 if wide else None)

@@ -16,9 +16,15 @@ _ACTIVE = re.compile(
 )
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`, to which a reader that has seen enough is no failure."""
+        raise BrokenPipeError
+
+
 def data_console() -> Console:
     """Standard output for texts of models and users: nothing in them is markup, and what is piped is not wrapped."""
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = _Console(highlight=False, markup=False, emoji=False)
     console.soft_wrap = not console.is_terminal
     return console
 

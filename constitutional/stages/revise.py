@@ -105,6 +105,10 @@ class Reviser:
         return self.constitution.for_revise()
 
     @cached_property
+    def _rendered_fields(self) -> tuple[str, ...]:
+        return self.prompts.principle_fields(*self.settings.templates)
+
+    @cached_property
     def _common_key(self) -> str:
         return content_hash(
             STAGE, self.settings.model_dump_json(), self.prompts.fingerprint(*self.settings.templates)
@@ -130,14 +134,13 @@ class Reviser:
 
         Of the principles, just the drawn ones count, and of them just the fields that are rendered.
         """
-        fields = ("critique", "revision") if self.settings.critique else ("revision",)
         return content_hash(
             self._common_key,
             prompt.id,
             repr([(m.role, m.content) for m in prompt.messages]),
             "given" if prompt.response is not None else "generated",
             prompt.response or "",
-            *(p.fingerprint(*fields) for drawn in self.draw(prompt.id) for p in drawn),
+            *(p.fingerprint(*self._rendered_fields) for drawn in self.draw(prompt.id) for p in drawn),
         )
 
     async def chain(self, prompt: Prompt, engine: Engine) -> Chain:

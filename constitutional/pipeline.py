@@ -107,10 +107,12 @@ class Pipeline:
             self._scheduler.begin()
         try:
             while self._tasks or (self._scheduler.unstarted and not self._stopping):
+                if self._failure:
+                    break
                 self._wake.clear()
                 await self._wake.wait()
-                if self._failure:
-                    raise self._failure
+            if self._failure:
+                raise self._failure
         finally:
             self.stop()
             for task in self._tasks:

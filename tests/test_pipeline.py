@@ -266,3 +266,37 @@ def test_readers_are_welcome_while_a_writer_works(ledger, tmp_path):
         assert other.execute("SELECT count(*) FROM rows").fetchone() == (5,)
         run(ledger, ScriptedEngine())
         assert other.execute("SELECT count(*) FROM rows WHERE status = 'ok'").fetchone() == (5,)
+
+
+def test_a_row_that_can_t_be_started_ends_the_run_instead_of_hanging_it(ledger):
+    fill(ledger, 5)
+
+    async def bounded():
+        await asyncio.wait_for(
+            Pipeline(ledger, ScriptedEngine(), {"other": Work(three_steps, STEPS)}).run(), 10
+        )
+
+    with pytest.raises(KeyError, match="row"):
+        asyncio.run(bounded())
+
+
+def test_a_row_tried_again_by_hand_is_no_suspect_any_more(ledger):
+    fill(ledger, 2)
+    for _ in range(3):
+        ledger.sent("row", "r001")
+        ledger.count_deaths()
+    engine = ScriptedEngine()
+    engine.dies_with_us = True
+    assert run(ledger, engine).reasons == {"killed_engine": 1}
+    rows = [PlannedRow("row", f"r{n:03}", f"key {n}", {"prompt": f"prompt {n}"}) for n in range(2)]
+    ledger.plan(rows, retry_failed=True)
+    ledger.apply_plan()
+    assert run(ledger, engine).rows == {"ok": 1, "skipped": 0, "failed": 0}
+
+
+def test_reading_rows_by_kind_uses_an_index(ledger):
+    fill(ledger, 5)
+    for where in ("kind = 'row' AND ordinal > 1", "ordinal > 1"):
+        query = f"EXPLAIN QUERY PLAN SELECT * FROM rows WHERE {where} ORDER BY ordinal LIMIT 9"
+        plan = " ".join(row[3] for row in ledger._db.execute(query))
+        assert "SEARCH" in plan and "TEMP B-TREE" not in plan

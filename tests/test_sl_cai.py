@@ -381,3 +381,111 @@ def test_a_shuffled_input_of_a_finished_run_asks_for_nothing(prompts_file, tmp_p
     assert [r["prompt"][0]["content"] for r in read(tmp_path / "run", "chains")] == [
         r["prompt"] for r in rows[::-1]
     ]
+
+
+# ---------------------------------------------------------------------- what a review found
+
+
+def test_a_truncated_response_is_no_completion_however_clean_its_critique(prompts_file, tmp_path):
+    from constitutional import Generation
+
+    def answer(messages, sampling):
+        if messages[-1].content.startswith("Critique request"):
+            return "No changes needed."
+        return Generation("This stops in the mid", "length")
+
+    settings = ReviseSettings(rounds=1, stop_when_clean=True)
+    run(prompts_file(2), tmp_path / "run", engine=CountingEngine(answer), settings=settings)
+    assert read(tmp_path / "run", "sft") == []
+
+
+def test_a_field_that_a_template_renders_is_part_of_the_row_s_key(prompts_file, tmp_path):
+    import shutil
+
+    from tests.helpers import PROMPT_SET
+
+    folder = tmp_path / "set"
+    shutil.copytree(PROMPT_SET, folder)
+    text = (folder / "critique.jinja").read_text()
+    (folder / "critique.jinja").write_text(text.replace("principle.critique", "principle.preference"))
+    prompts = prompts_file(6)
+
+    def rules(question):
+        return Constitution(id="r", principles=[principle(n, preference=question) for n in range(4)])
+
+    run(prompts, tmp_path / "run", rules=rules("Which one is kinder?"), prompt_set=folder)
+    assert (
+        run(prompts, tmp_path / "run", rules=rules("Which one is safer?"), prompt_set=folder).plan.to_do == 6
+    )
+
+
+def test_the_manifest_counts_the_work_of_all_processes(prompts_file, tmp_path):
+    def fails_first(messages, sampling):
+        if "number 1:" in messages[0].content or any("number 1:" in m.content for m in messages):
+            raise EngineTimeout("later")
+        return f"Text {sampling.seed}"
+
+    prompts, out = prompts_file(4), tmp_path / "run"
+    run(prompts, out, engine=CountingEngine(fails_first))
+    report = run(prompts, out, engine=CountingEngine(lambda messages, sampling: f"Text {sampling.seed}"))
+    timings = report.manifest["timings"]
+    assert (timings["processes"], timings["generated"]) == (2, 4 * 5)
+    again = run(prompts, out)
+    assert again.manifest["timings"] == timings
+
+
+def test_rows_that_did_not_fit_are_tried_again_when_asked(prompts_file, tmp_path):
+    prompts = prompts_file([{"id": "a", "prompt": "word " * 500}, {"id": "b", "prompt": "short"}])
+    settings = ReviseSettings(rounds=1, max_tokens=50)
+    report = run(prompts, tmp_path / "run", engine=CountingEngine(context_length=400), settings=settings)
+    assert report.manifest["counts"]["rows"]["reasons"] == {"too_long": 1}
+    options = JobOptions(retry_failed=True)
+    engine = CountingEngine(context_length=9000)
+    report = run(prompts, tmp_path / "run", engine=engine, settings=settings, options=options)
+    assert report.manifest["counts"]["rows"]["ok"] == 2
+
+
+def test_an_answer_that_is_no_unicode_fails_its_row_alone(prompts_file, tmp_path):
+    def answer(messages, sampling):
+        return "\ud800" if any("number 1:" in m.content for m in messages) else f"Text {sampling.seed}"
+
+    report = run(prompts_file(3), tmp_path / "run", engine=CountingEngine(answer))
+    assert report.manifest["counts"]["rows"]["reasons"] == {"bad_answer": 1}
+
+
+def test_only_bad_inputs_do_not_bind_a_run_to_its_model(prompts_file, tmp_path):
+    rows = [{"id": "a", "prompt": " "}, {"id": "b", "prompt": "fine"}]
+    with pytest.raises(RuntimeError):
+        run(prompts_file(rows), tmp_path / "run", engine=BrokenEngine())
+    assert run(prompts_file(rows), tmp_path / "run", engine=CountingEngine(name="other")).plan.to_do == 1
+
+
+class BrokenEngine(CountingEngine):
+    async def start(self):
+        raise RuntimeError("does not start")
+
+
+def test_inside_a_running_event_loop_the_async_function_is_named(prompts_file, tmp_path):
+    import asyncio
+
+    async def notebook():
+        run(prompts_file(1), tmp_path / "run")
+
+    with pytest.raises(ConfigError, match="await build_sl_cai_async"):
+        asyncio.run(notebook())
+
+
+def test_a_template_that_fails_on_one_row_fails_that_row(prompts_file, tmp_path):
+    import shutil
+
+    from tests.helpers import PROMPT_SET
+
+    folder = tmp_path / "set"
+    shutil.copytree(PROMPT_SET, folder)
+    (folder / "respond.jinja").write_text(
+        '{% turn "user" %}{{ prompt[0].content }}{{ prompt[2].content }}{% endturn %}'
+    )
+    long = [{"role": r, "content": f"{r} turn"} for r in ("user", "assistant", "user")]
+    rows = [{"id": "one", "prompt": "a single turn"}, {"id": "three", "prompt": long}]
+    report = run(prompts_file(rows), tmp_path / "run", prompt_set=folder)
+    assert report.manifest["counts"]["rows"]["reasons"] == {"template_error": 1}

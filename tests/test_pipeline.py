@@ -152,21 +152,35 @@ def test_a_server_that_stops_answering_ends_the_run_before_every_row_has_failed(
 
 
 def test_a_stop_waits_for_what_is_in_flight_and_keeps_it(ledger):
+    class Gated(ScriptedEngine):
+        """Answers twenty requests at once, and the others when the gate opens."""
+
+        asked, gate = 0, asyncio.Event()
+
+        async def generate(self, messages, sampling, n=1):
+            self.asked += 1
+            if self.asked > 20:
+                await self.gate.wait()
+            return await super().generate(messages, sampling, n)
+
     fill(ledger, 50)
-    engine = ScriptedEngine(latency=0.02, slots=8)
+    engine = Gated(slots=8)
     pipeline = Pipeline(ledger, engine, WORK)
 
     async def stopped():
         task = asyncio.ensure_future(pipeline.run())
-        await asyncio.sleep(0.05)
-        assert pipeline.in_flight == 8
-        before = pipeline.stats.generated
+        while engine.asked < 28:
+            await asyncio.sleep(0.001)
+        assert (pipeline.in_flight, pipeline.stats.generated) == (8, 20)
         pipeline.stop()
+        await asyncio.sleep(0.01)
+        assert not task.done()
+        engine.gate.set()
         await task
-        return before
 
-    before = asyncio.run(stopped())
-    assert pipeline.stopped and pipeline.stats.generated == before + 8 == ledger.count_generations()
+    asyncio.run(stopped())
+    assert pipeline.stopped and engine.asked == 28
+    assert pipeline.stats.generated == ledger.count_generations() == 28
 
 
 def test_an_abort_drops_what_is_in_flight(ledger):

@@ -168,9 +168,8 @@ class Display:
             self._progress = None
 
     def _line(self, event: str, **fields: object) -> None:
-        line = {"event": event, "time": round(time.time(), 3), **fields}
         with contextlib.suppress(OSError, ValueError):  # a reader that has gone away must not stop a job
-            self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._stream.write(_json_line(event, **fields) + "\n")
             self._stream.flush()
 
     # ------------------------------------------------------------------ interrupts
@@ -198,12 +197,13 @@ class Display:
             self._line("stopping", message=text)
 
     def _leave(self, number: int, frame: FrameType | None) -> None:
-        self._end()
+        # A signal comes in the middle of anything, a write to the stream included, which can't be entered twice.
+        with contextlib.suppress(RuntimeError):
+            self._end()
         text = "interrupted while the engine was loading; the same command goes on from here"
-        if self.live:
-            self.console.print(text)
-        else:
-            self._line("stopped", message=text)
+        line = text if self.live else _json_line("stopped", message=text)
+        with contextlib.suppress(OSError):
+            os.write(self._stream.fileno(), f"{line}\n".encode())
         os._exit(130)
 
 
@@ -222,6 +222,10 @@ def default_interrupts() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _json_line(event: str, **fields: object) -> str:
+    return json.dumps({"event": event, "time": round(time.time(), 3), **fields}, ensure_ascii=False)
 
 
 def _fields(stats: Stats, pipeline: Pipeline) -> dict[str, object]:

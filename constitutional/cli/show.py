@@ -130,8 +130,7 @@ def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: i
         console.print("No data have been published yet: the run is not finished.")
     for (kind, state, reason), count in ledger.counts().items():
         console.print(f"{kind}: {count:,} {state or 'to do'}" + (f" ({inert(reason)})" if reason else ""))
-    wide = not console.is_terminal
-    table = Table(box=None, pad_edge=False, show_edge=False, expand=not wide)
+    table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
     for name in ("#", "id", "status", "rounds", "prompt"):
         table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
     for stored in islice(ledger.rows(status=status), limit):
@@ -147,4 +146,4 @@ def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: i
         table.add_row(
             str(stored.ordinal + 1), inert(stored.id)[:24], state, rounds, " ".join(prompt.split())[:80]
         )
-    console.print("", table, width=250 if wide else None)
+    console.print("", table)

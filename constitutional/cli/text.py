@@ -23,9 +23,10 @@ class _Console(Console):
 
 
 def data_console() -> Console:
-    """Standard output for texts of models and users: nothing in them is markup, and what is piped is not wrapped."""
+    """Standard output for texts of models and users: nothing in them is markup, and what is piped is not wrapped at 80 columns."""
     console = _Console(highlight=False, markup=False, emoji=False)
-    console.soft_wrap = not console.is_terminal
+    if not console.is_terminal:
+        console.soft_wrap, console.width = True, 250
     return console
 
 

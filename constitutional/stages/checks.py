@@ -18,6 +18,7 @@ CHECKS: dict[str, str] = {
     "unchanged": "it is the text that was to be revised",
     "critique": "it talks about the response instead of being one, or repeats the critique",
     "copied-example": "it repeats a few-shot example",
+    "copied-prompt": "it repeats the user's message",
 }
 """Every check, with what it means for the revision that fails it."""
 
@@ -34,7 +35,7 @@ _ABOUT_A_RESPONSE = re.compile(
 
 
 def failed_checks(
-    revision: Step, *, before: str, critique: str | None, examples: Iterable[str] = ()
+    revision: Step, *, before: str, critique: str | None, examples: Iterable[str] = (), prompt: str = ""
 ) -> tuple[str, ...]:
     """The names of the checks that a revision fails, in the order of `CHECKS`; empty for a good one.
 
@@ -43,6 +44,7 @@ def failed_checks(
         before: the text that was to be revised.
         critique: the critique it was to follow, where there was one.
         examples: the revisions and critiques of the few-shot examples that the model was shown.
+        prompt: the user's message that the response is about.
     """
     text = revision.text
     if not text:
@@ -58,6 +60,8 @@ def failed_checks(
         found.append("critique")
     if any(_overlap(text, example) >= _SAME for example in examples) and "unchanged" not in found:
         found.append("copied-example")
+    if prompt.strip() and _overlap(text, prompt) >= _SAME and _overlap(before, prompt) < _SAME:
+        found.append("copied-prompt")
     return tuple(found)
 
 

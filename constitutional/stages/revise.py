@@ -23,6 +23,7 @@ from constitutional.stages.checks import failed_checks, is_clean
 from constitutional.templates import PromptSet, load_prompt_set
 
 STAGE = "revise"
+_VERSION = 2  # of what this stage makes of the same generations; part of every row's key
 
 
 class ReviseSettings(BaseModel):
@@ -111,7 +112,10 @@ class Reviser:
     @cached_property
     def _common_key(self) -> str:
         return content_hash(
-            STAGE, self.settings.model_dump_json(), self.prompts.fingerprint(*self.settings.templates)
+            STAGE,
+            _VERSION,
+            self.settings.model_dump_json(),
+            self.prompts.fingerprint(*self.settings.templates),
         )
 
     def draw(self, prompt_id: str) -> tuple[tuple[Principle, ...], ...]:
@@ -180,7 +184,11 @@ class Reviser:
             else:
                 revision = await ask(f"direct:{number}", "direct", **about)
             failed = failed_checks(
-                revision, before=latest, critique=critique.text if critique else None, examples=shown
+                revision,
+                before=latest,
+                critique=critique.text if critique else None,
+                examples=shown,
+                prompt=asker.conversation[-1].content,
             )
             rounds.append(Round(ids, critique, revision, failed))
             if not failed:

@@ -43,7 +43,7 @@ from constitutional.remembering import RequestKeys
 from constitutional.scheduler import Scheduler, Waiting
 
 BLOCK = 128  # tokens of a KV block in vLLM on CPUs
-SETTINGS = ReviseSettings(rounds=2, temperature=0.7, max_tokens=96)
+SETTINGS = ReviseSettings(rounds=2, temperature=0.7, max_tokens=64)
 
 
 # ---------------------------------------------------------------------- schedules to compare with

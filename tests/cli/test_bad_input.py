@@ -191,7 +191,9 @@ def test_a_missing_constitution_file_is_code_2(revise, written, tmp_path):
         ("{{ response", ""),
     ],
 )
-def test_a_template_with_an_unknown_variable_or_an_escape_is_code_2(revise, written, tmp_path, template, says):
+def test_a_template_with_an_unknown_variable_or_an_escape_is_code_2(
+    revise, written, tmp_path, template, says
+):
     folder = tmp_path / "set"
     folder.mkdir()
     for file in PROMPT_SET.iterdir():
@@ -304,7 +306,9 @@ def test_a_full_disk_is_code_2_and_what_is_done_is_kept(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_a_full_disk_while_the_data_are_written_keeps_the_data_of_before(revise, start, prompts_file, tmp_path):
+def test_a_full_disk_while_the_data_are_written_keeps_the_data_of_before(
+    revise, start, prompts_file, tmp_path
+):
     run, prompts = tmp_path / "run", prompts_file(300)
     assert revise(prompts).code == 0
     before = data_files(run), (run / "manifest.json").read_bytes(), (run / "README.md").read_bytes()

@@ -26,7 +26,9 @@ def settings(folder):
 
 
 def test_a_file_sets_arguments_and_options(constitutional, config, tmp_path):
-    lines = "temperature: 0.5\nmax_tokens: 33\ndirect: yes\nkeep-failing: [truncated, unchanged]\nexamples: 1\n"
+    lines = (
+        "temperature: 0.5\nmax_tokens: 33\ndirect: yes\nkeep-failing: [truncated, unchanged]\nexamples: 1\n"
+    )
     answer = constitutional("revise", "--config", config(lines))
     assert answer.code == 0, answer.err
     found = settings(tmp_path / "run")

@@ -103,9 +103,7 @@ def test_constitutions_and_prompt_sets_are_listed(constitutional):
 
 def test_a_constitution_is_shown_as_text_and_as_json(constitutional):
     assert "privacy" in constitutional("constitution", "show", "harmlessness").out
-    shown = json.loads(
-        constitutional("constitution", "show", "harmlessness", "-p", "privacy", "--json").out
-    )
+    shown = json.loads(constitutional("constitution", "show", "harmlessness", "-p", "privacy", "--json").out)
     assert [principle["id"] for principle in shown["principles"]] == ["privacy"]
 
 

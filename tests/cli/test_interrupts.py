@@ -36,7 +36,9 @@ def events(text):
 
 
 @BOTH
-def test_once_stores_what_is_in_flight_and_says_how_to_go_on(start, constitutional, prompts_file, tmp_path, number):
+def test_once_stores_what_is_in_flight_and_says_how_to_go_on(
+    start, constitutional, prompts_file, tmp_path, number
+):
     prompts, out, log = prompts_file(ROWS), tmp_path / "run", tmp_path / "log"
     slow = ("--engine-arg", "latency=0.5", "--engine-arg", f"log={log}")
     process = start(*command(prompts, out, *slow))
@@ -48,7 +50,9 @@ def test_once_stores_what_is_in_flight_and_says_how_to_go_on(start, constitution
     (stopping,) = [event for event in events(errors) if event["event"] == "stopping"]
     assert "requests in flight" in stopping["message"]
     assert "the same command goes on from there" in errors.splitlines()[-1]
-    assert 0 < remembered(out) == len(asked(log)) < 3 * ROWS  # every request that was sent has been answered and stored
+    assert (
+        0 < remembered(out) == len(asked(log)) < 3 * ROWS
+    )  # every request that was sent has been answered and stored
     assert not (out / "manifest.json").exists()
 
     quick = ("--engine-arg", f"log={log}")
@@ -60,7 +64,9 @@ def test_once_stores_what_is_in_flight_and_says_how_to_go_on(start, constitution
 
 
 @BOTH
-def test_twice_ends_at_once_and_loses_only_what_was_in_flight(start, constitutional, prompts_file, tmp_path, number):
+def test_twice_ends_at_once_and_loses_only_what_was_in_flight(
+    start, constitutional, prompts_file, tmp_path, number
+):
     prompts, out, log = prompts_file(ROWS), tmp_path / "run", tmp_path / "log"
     hours = ("--engine-arg", "latency=10000", "--engine-arg", f"log={log}")
     process = start(*command(prompts, out, *hours))

@@ -75,7 +75,9 @@ def test_after_an_edit_of_the_constitution_the_plan_says_what_is_kept(revise, pr
     assert rules.read_text(encoding="utf-8") != text
     (plan,) = events(revise(prompts_file(40), "-c", rules, "--dry-run"))
     assert plan["kept"] + plan["to_do"] == 40 and 0 < plan["to_do"] == plan["stale"] < 20
-    assert f"{plan['kept']} rows kept, {plan['to_do']} to do, {plan['to_do']} of them stale" == plan["message"]
+    assert (
+        f"{plan['kept']} rows kept, {plan['to_do']} to do, {plan['to_do']} of them stale" == plan["message"]
+    )
 
 
 def test_a_change_that_redoes_everything_needs_to_be_said(revise, prompts_file, tmp_path):
@@ -146,7 +148,9 @@ def test_the_engine_is_named_in_the_manifest_and_the_principles_are_the_constitu
         (["--helpful", "none.jsonl"], "none.jsonl: no such file"),
     ],
 )
-def test_a_setting_that_can_not_be_is_code_2_and_makes_no_directory(revise, prompts_file, tmp_path, args, says):
+def test_a_setting_that_can_not_be_is_code_2_and_makes_no_directory(
+    revise, prompts_file, tmp_path, args, says
+):
     answer = revise(prompts_file(1), *args)
     assert answer.code == 2
     assert says in answer.problem

@@ -29,7 +29,7 @@ def print_report(report: Report, display: Display) -> None:
     for name, entry in report.manifest["data"].items():
         say(f"  {name}: {entry['rows']:,} rows", markup=False)
     timings = report.manifest["timings"]
-    if timings["generated"]:
+    if timings.get("generated"):  # absent where no row could be worked on
         cached = timings["cached_tokens"] / timings["prompt_tokens"] if timings["prompt_tokens"] else 0
         say(
             f"{timings['generated']:,} generations in {timings['seconds']:,.0f} s, "

@@ -64,4 +64,4 @@ def word_diff(before: str, after: str, *, colour: bool) -> Text:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\s*\S+|\s+$", text)
+    return re.findall(r"\S+\s*|^\s+", text)

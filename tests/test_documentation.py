@@ -1,0 +1,74 @@
+"""The README and docs say what is true: their code runs, their links lead somewhere, their generated pages are current."""
+
+import re
+
+import pytest
+
+from tests.helpers import REPOSITORY
+
+PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+
+
+def blocks(page, language):
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+
+
+def test_the_python_of_the_readme_runs(prompts_file, tmp_path, monkeypatch):
+    """As it stands, but for the engine: the scripted one for the model."""
+    prompts_file(3)
+    monkeypatch.chdir(tmp_path)
+    first, loading = blocks(REPOSITORY / "README.md", "python")
+    assert 'model="smollm2-135m"' in first and len(first.splitlines()) <= 9
+    scope = {}
+    exec(
+        "from constitutional import ScriptedEngine\n"
+        + first.replace('model="smollm2-135m"', "engine=ScriptedEngine()"),
+        scope,
+    )
+    assert scope["report"].manifest["counts"]["rows"]["ok"] == 3
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    exec(loading, scope)
+    assert scope["sft"].column_names[:2] == ["prompt", "completion"] and len(scope["chains"]) == 3
+
+
+def test_the_constitution_of_the_readme_loads(tmp_path, monkeypatch):
+    from constitutional import load_constitution
+
+    (text,) = blocks(REPOSITORY / "README.md", "yaml")
+    path = tmp_path / "my-rules.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert len(load_constitution(path).for_revise()) == 17
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_are_there(page):
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_commands_of_the_readme_are_commands_with_these_options():
+    import click
+
+    from constitutional.cli import cli
+
+    lines = [line for block in blocks(REPOSITORY / "README.md", "console") for line in block.splitlines()]
+    commands = [part.strip() for line in lines for part in line.removeprefix("$ ").split("#")[0].split("&&")]
+    ours = [command.split()[1:] for command in commands if command.startswith("constitutional ")]
+    assert len(ours) >= 7
+    for words in ours:
+        context, command = click.Context(cli, info_name="constitutional"), cli
+        while isinstance(command, click.Group):
+            command = command.get_command(context, words[0])
+            assert command is not None, words
+            words = words[1:]
+        known = {option for param in command.params for option in param.opts + param.secondary_opts}
+        assert all(word in known for word in words if word.startswith("-")), words
+
+
+def test_the_page_of_the_command_line_is_current():
+    from constitutional.cli.docs import PATH, page
+
+    assert PATH.read_text(encoding="utf-8") == page()

@@ -55,10 +55,9 @@ def print_counts(manifest: dict[str, Any], rows: list[dict[str, Any]]) -> None:
 
 
 def print_chain(row: dict[str, Any]) -> None:
-    """One chain; its prompt is shown from its last turn."""
-    earlier = len(row["prompt"]) - 1
+    """One chain; its prompt, which is somebody else's data, is only named."""
     print(f"### {row['id']}: {row['status']}{': ' + row['reason'] if row['reason'] else ''}\n")
-    print_text(f"user{f' (after {earlier} turns)' if earlier else ''}", row["prompt"][-1]["content"])
+    print(f"A prompt of {len(row['prompt'])} turns: `constitutional show RUN {row['id']}` shows it.\n")
     print_text("response", row["response"])
     for number, round in enumerate(row["rounds"], 1):
         named = f"round {number}, {', '.join(round['principles'])}"

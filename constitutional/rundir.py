@@ -176,7 +176,10 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         ConfigError: it can't be read.
     """
     try:
-        return dict(json.loads((path / MANIFEST).read_text(encoding="utf-8")))
+        found = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not isinstance(found.get("data"), dict):
+            raise ValueError("it is not the manifest of a run")
+        return found
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -27,7 +27,7 @@ def demo(ctx: click.Context, out: Path, engine: str, seed: int) -> None:
     Pulls the model first if it has to (93 MB). The same as:
 
     constitutional revise PROMPTS --constitution harmlessness --model smollm2-135m --rounds 2 --temperature 0.7
-    --max-tokens 120 --out runs/demo
+    --max-tokens 160 --out runs/demo
     """
     from constitutional.cli.revise import run_revise
     from constitutional.cli.show import print_row
@@ -40,7 +40,7 @@ def demo(ctx: click.Context, out: Path, engine: str, seed: int) -> None:
         from constitutional.models import pull
 
         pull(_MODEL)
-    settings = ReviseSettings(rounds=2, temperature=0.7, max_tokens=120, seed=seed)
+    settings = ReviseSettings(rounds=2, temperature=0.7, max_tokens=160, seed=seed)
     code = run_revise(
         {
             **settings.model_dump(),

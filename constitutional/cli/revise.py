@@ -117,7 +117,7 @@ def run_revise(values: dict[str, Any], *, debug: bool = False) -> int:
     )
     out, chosen = Path(values["out"]), values["engine"]
     assert isinstance(chosen, EngineSettings)
-    options = JobOptions(values["dry_run"], values["rebuild"], values["retry_failed"], chosen.slots)
+    options = JobOptions(values["dry_run"], values["rebuild"], values["retry_failed"])
     with Display() as display, default_interrupts():
         report = build_sl_cai(
             values["prompts"],

@@ -61,7 +61,8 @@ class VLLMEngine:
         name: what the user called it.
         revision: the hub commit to load.
         adapter: folder of a LoRA adapter, and its fingerprint.
-        slots: requests in flight; None is 16 on a CPU and 256 on a GPU.
+        slots: sequences that vLLM decodes at once; None is 16 on a CPU and 256 on a GPU. The engine's own `slots`
+            are an eighth more, which wait inside vLLM.
         dtype: a torch dtype's name, or None for the choice above.
         arguments: further arguments of vLLM's `AsyncEngineArgs`; they win over everything chosen here.
         debug: let vLLM log to the terminal.
@@ -89,7 +90,7 @@ class VLLMEngine:
             "dtype": dtype or "",
             "adapter": adapter[1] if adapter else "",
         }
-        self.slots = slots or 0
+        self.slots = self._sequences = slots or 0
         self.context_length: int | None = None
         self.dies_with_us = False
         self._model, self._revision, self._adapter, self._debug = model, revision, adapter, debug
@@ -272,11 +273,12 @@ class VLLMEngine:
         if decisive:
             self.identity["arguments"] = repr(decisive)
         on_cpu = current_platform.is_cpu()
-        if not self.slots:
-            self.slots = 16 if on_cpu else 256
+        sequences = self._sequences or (16 if on_cpu else 256)
+        # A few requests wait inside vLLM, so that a finished one's place is taken in the same step.
+        self.slots = sequences + max(1, sequences // 8)
         arguments: dict[str, Any] = {
             "model": self._model,
-            "max_num_seqs": self.slots,
+            "max_num_seqs": sequences,
             "enable_prefix_caching": True,
             "generation_config": "vllm",  # sampling is ours, not the model's recommendation
             "max_logprobs": 128,

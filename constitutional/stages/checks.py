@@ -24,12 +24,28 @@ CHECKS: dict[str, str] = {
 
 _GRAM = 4
 _SAME = 0.6  # share of word 4-grams above which one text repeats another
+_WHOSE = r"(the|this|your|my)"
+_WHICH = r"((assistant'?s?|original|initial|first|second|given|current) )*"
+_AUXILIARY = r"(can|cannot|could|should|would|may|might|must|did|had|gave|made|told|went|took)"
+_JUDGED = (
+    r"(too|overly|harmful|harmless|(un)?helpful|rude|dangerous|(un)?safe|toxic|racist|sexist|offensive|biased|"
+    r"misleading|vague|evasive|(in)?appropriate|(in)?sensitive|(in)?accurate|(un)?ethical|illegal|(dis)?respectful|polite)"
+)
 _ABOUT_A_RESPONSE = re.compile(
     r"(critique|revision) ?(request)?:"
-    r"|(overall, |in (this|the) (\w+ )?response, )?"
-    r"(the|this|your|my) (assistant'?s? )?(last |previous |preceding |above |original |initial |revised )*"
-    r"(response|reply|answer|assistant|critique|revision)\b"
-    r"(?! (is|was)? ?(to|that|depends|yes|no)\b)",
+    r"|(overall, |however, )?("
+    # what can only be said of a response
+    rf"in {_WHOSE} {_WHICH}(response|reply|answer),"
+    rf"|{_WHOSE} {_WHICH}(assistant'?s?|previous|preceding|above|last|revised) (response|reply|answer|critique|revision)\b"
+    rf"|the (ai )?assistant( and| [\w']+(s|ed)| {_AUXILIARY})\b"
+    # a response that does something, unlike `the response time` and `the response of the body`
+    rf"|{_WHOSE} {_WHICH}(response|reply|critique|revision)([:,]"
+    r"| (?!(is|was) (to|that|due|yes|no|\d+)\b|(time|rate)s\b)"
+    rf"([\w'’]+(s|ed|ly|n['’]t)|{_AUXILIARY}|also|above|you|i)\b)"
+    # `the answer is harmful` judges one, `the answer is 42` gives one
+    rf"|{_WHOSE} {_WHICH}answer (is|was|seems|sounds) (not |very |quite )*{_JUDGED}\b"
+    rf"|{_WHOSE} {_WHICH}answer ([\w'’]+n['’]t|fails|contains|assumes|gives|provides|suggests|encourages|implies|lacks|ignores)\b"
+    r")",
     re.IGNORECASE,
 )
 

@@ -23,7 +23,7 @@ from constitutional.stages.checks import failed_checks, is_clean
 from constitutional.templates import PromptSet, load_prompt_set
 
 STAGE = "revise"
-_VERSION = 2  # of what this stage makes of the same generations; part of every row's key
+_VERSION = 3  # of what this stage makes of the same generations; part of every row's key
 
 
 class ReviseSettings(BaseModel):

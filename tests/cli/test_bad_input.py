@@ -198,7 +198,9 @@ def test_a_template_with_an_unknown_variable_or_an_escape_is_code_2(
     folder.mkdir()
     for file in PROMPT_SET.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    (folder / "critique.jinja").write_text("{% turn \"user\" %}" + template + "{% endturn %}\n", encoding="utf-8")
+    (folder / "critique.jinja").write_text(
+        '{% turn "user" %}' + template + "{% endturn %}\n", encoding="utf-8"
+    )
     answer = revise(written(GOOD), "--prompt-set", f"{folder}/")
     assert answer.code == 2
     assert "Traceback" not in answer.err and "critique.jinja" in answer.err and says in answer.err

@@ -1,0 +1,70 @@
+"""The public API: its names are a promise, so a change of them is a change of this file."""
+
+import subprocess
+import sys
+
+import pytest
+
+import constitutional
+
+NAMES = [
+    "Chain",
+    "Choice",
+    "Constitution",
+    "ConstitutionalError",
+    "DataSettings",
+    "Engine",
+    "EngineSettings",
+    "Generation",
+    "JobOptions",
+    "Message",
+    "Principle",
+    "Prompt",
+    "PromptSet",
+    "Report",
+    "ReviseSettings",
+    "Round",
+    "Sampling",
+    "ScriptedEngine",
+    "__version__",
+    "build_sl_cai",
+    "build_sl_cai_async",
+    "load_constitution",
+    "load_prompt_set",
+    "open_engine",
+    "read_prompts",
+    "respond",
+    "revise",
+]
+
+
+def test_the_names_are_these_in_order():
+    assert constitutional.__all__ == NAMES == sorted(NAMES) == dir(constitutional)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_can_be_imported_and_says_what_it_is(name):
+    found = getattr(constitutional, name)
+    if name != "__version__":
+        assert found.__doc__ and found.__name__ == name
+        assert found.__module__.startswith("constitutional.")
+
+
+def test_any_other_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'constitutional' has no attribute 'revize'"):
+        constitutional.revize  # noqa: B018
+
+
+def test_importing_everything_at_once_loads_no_model_library():
+    program = (
+        "import sys\nfrom constitutional import *\n"
+        "print(sorted({'torch', 'transformers', 'vllm', 'datasets', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_importing_the_package_loads_nothing_else_of_it():
+    program = "import sys, constitutional; print([name for name in sys.modules if name.startswith('constitutional.')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -242,7 +242,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
         if pipeline.stopped:
             left = ledger.count_to_do()
             raise Interrupted(
-                f"stopped with {left:,} rows to do; everything finished is kept, "
+                f"{left:,} rows are left to do; everything finished is kept, "
                 "and the same command goes on from there"
             )
     watcher.publishing()

@@ -58,8 +58,8 @@ def test_a_real_model_gives_chains_and_sft_data(smollm2_run):
     chains = read(out, "chains")
     assert len(chains) == 4 and all(len(c["rounds"]) == 2 and c["completion_tokens"] > 20 for c in chains)
     assert read(out, "sft")
-    assert {event["event"] for event in events} == {"plan", "loading", "progress"}
-    assert events[-1]["rows"] == 4 and events[-1]["prefix_cache_hits"] > 0
+    assert {event["event"] for event in events} == {"plan", "loading", "progress", "done"}
+    assert events[-2]["rows"] == 4 and events[-2]["prefix_cache_hits"] > 0
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["engine"]["fingerprint"].startswith("sha256:") and manifest["engine"]["engine"] == "vllm"
     assert manifest["timings"]["completion_tokens_per_second"] > 0

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from constitutional.errors import ConstitutionalError
+from constitutional.errors import ConstitutionalError, Interrupted
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Make a small SL-CAI data set with the embedded model, and print one chain of it."),
@@ -112,5 +112,7 @@ def _explain(error: Exception, debug: bool) -> None:
         traceback.print_exception(error)
     from constitutional.cli.text import inert
 
+    stopped = isinstance(error, Interrupted)
+    head = click.style("stopped:", bold=True) if stopped else click.style("error:", fg="red", bold=True)
     for line in str(error).splitlines() or [type(error).__name__]:
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {inert(line)}", err=True)
+        click.echo(f"{head} {inert(line)}", err=True)

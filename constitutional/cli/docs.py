@@ -6,12 +6,14 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from constitutional.cli import COMMANDS, cli
 
 PATH = Path(__file__).parents[2] / "docs" / "cli.md"
+_WIDE: dict[str, Any] = {"max_content_width": 100, "terminal_width": 100}
 _HEAD = """# The command line
 
 Written by `make docs` from the commands themselves; do not edit. Every option of a command can also be set in a YAML file given
@@ -22,26 +24,26 @@ with `--config`.
 def page() -> str:
     """The whole page."""
     parts = [_HEAD]
-    for names, command in _commands():
-        context = click.Context(command, info_name=" ".join(names), max_content_width=100, terminal_width=100)
-        parts.append(
-            f"{'#' * min(len(names) + 1, 4)} `{' '.join(names)}`\n\n```text\n{command.get_help(context)}\n```\n"
-        )
+    for context in _contexts():
+        depth = context.command_path.count(" ") + 2
+        parts.append(f"{'#' * depth} `{context.command_path}`\n\n```text\n{context.get_help()}\n```\n")
     return re.sub(r"[ \t]+$", "", "\n".join(parts), flags=re.MULTILINE)
 
 
-def _commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    yield ("constitutional",), cli
-    context = click.Context(cli)
+def _contexts() -> Iterator[click.Context]:
+    """One context a command, as the command line itself would make it, but 100 columns wide."""
+    top = click.Context(cli, info_name="constitutional", help_option_names=["-h", "--help"], **_WIDE)
+    yield top
     for name in COMMANDS:
-        command = cli.get_command(context, name)
+        command = cli.get_command(top, name)
         assert command is not None
-        yield ("constitutional", name), command
+        context = click.Context(command, parent=top, info_name=name, **_WIDE)
+        yield context
         if isinstance(command, click.Group):
             for below in command.list_commands(context):
                 inner = command.get_command(context, below)
                 assert inner is not None
-                yield ("constitutional", name, below), inner
+                yield click.Context(inner, parent=context, info_name=below, **_WIDE)
 
 
 def main() -> None:

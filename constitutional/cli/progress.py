@@ -99,7 +99,7 @@ class Display:
                 for name in ("prompt_tokens", "completion_tokens", "seconds")
                 if getattr(estimate, name) is not None
             }
-        self._line("plan", message=plan_line(plan), **fields)
+        self.line("plan", message=plan_line(plan), **fields)
 
     def loading(self, engine: Engine) -> None:
         """See `Watcher`."""
@@ -112,7 +112,7 @@ class Display:
             self._status = self.console.status(Text(inert(f"{what} …")))
             self._status.start()
         else:
-            self._line("loading", message=what, **engine.identity)
+            self.line("loading", message=what, **engine.identity)
 
     def running(self, pipeline: Pipeline) -> None:
         """See `Watcher`."""
@@ -154,7 +154,7 @@ class Display:
                 self._progress.task_ids[0], completed=stats.finished, text=_text(stats, pipeline)
             )
         elif not self.live:
-            self._line("progress", to_do=pipeline.to_do, **_fields(stats, pipeline))
+            self.line("progress", to_do=pipeline.to_do, **_fields(stats, pipeline))
 
     def _end(self) -> None:
         if self._task:
@@ -167,7 +167,8 @@ class Display:
             self._progress.stop()
             self._progress = None
 
-    def _line(self, event: str, **fields: object) -> None:
+    def line(self, event: str, **fields: object) -> None:
+        """Write one JSON line."""
         with contextlib.suppress(OSError, ValueError):  # a reader that has gone away must not stop a job
             self._stream.write(_json_line(event, **fields) + "\n")
             self._stream.flush()
@@ -194,7 +195,7 @@ class Display:
         if self.live:
             self.console.print(text)
         else:
-            self._line("stopping", message=text)
+            self.line("stopping", message=text)
 
     def _leave(self, number: int, frame: FrameType | None) -> None:
         # A signal comes in the middle of anything, a write to the stream included, which can't be entered twice.

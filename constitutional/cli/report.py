@@ -8,8 +8,15 @@ from constitutional.job import Report
 
 
 def print_report(report: Report, display: Display) -> None:
-    """Print counts, and what to do with them, to standard error."""
+    """Print counts, and what to do with them, to standard error; off a terminal, first as one more JSON line."""
     assert report.manifest is not None
+    if not display.live:
+        display.line(
+            "done",
+            out=str(report.out),
+            **{name: report.manifest[name] for name in ("counts", "timings")},
+            data={name: entry["rows"] for name, entry in report.manifest["data"].items()},
+        )
     say = display.console.print
     counts = report.manifest["counts"]
     rows = counts["rows"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, nearest
@@ -124,5 +124,14 @@ def _make(engine: type[Any], settings: EngineSettings, chosen: dict[str, Any]) -
             raise ConfigError(
                 f"the {settings.kind} engine takes no argument {name!r}: {nearest(name, takes)}"
             )
-    made: Engine = engine(**chosen, **settings.engine_args)
+    hints = get_type_hints(engine.__init__)
+    given = {}
+    for name, value in settings.engine_args.items():
+        try:
+            given[name] = TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as error:
+            raise ConfigError(
+                f"the engine's argument {name}: {error.errors()[0]['msg']}, not {value!r}"
+            ) from error
+    made: Engine = engine(**chosen, **given)
     return made

@@ -116,7 +116,12 @@ class ScriptedEngine:
         )
         self._score = score or _pseudo_scores
         self._latency = latency
-        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if log else None
+        try:
+            self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) if log else None
+        except OSError as error:
+            raise ConfigError(
+                f"the scripted engine's log {log} can't be written: {error.strerror}"
+            ) from error
 
     async def prepare(self) -> None:
         """Nothing to find out."""

@@ -26,9 +26,10 @@ def test_a_run_says_how_it_went_and_where_to_look(revise, prompts_file, tmp_path
 
 def test_what_is_not_a_terminal_gets_a_json_line_an_event(revise, prompts_file):
     found = events(revise(prompts_file(5)))
-    assert [event["event"] for event in found] == ["plan", "loading", "progress", "progress"]
+    assert [event["event"] for event in found] == ["plan", "loading", "progress", "progress", "done"]
     assert found[0]["to_do"] == 5
-    last = found[-1]
+    last, done = found[-2:]
+    assert done["counts"]["rows"]["ok"] == 5 and done["data"] == {"sft": 10, "chains": 5}
     assert (last["rows"], last["ok"], last["rounds"], last["generations"]) == (5, 5, 10, 25)
     assert {"tokens_per_second", "prefix_cache_hits", "eta_seconds"} <= set(last)
 
@@ -39,7 +40,7 @@ def test_the_same_command_again_does_nothing(revise, prompts_file, tmp_path):
     before = data_files(tmp_path / "run")
     answer = revise(prompts)
     assert answer.code == 0
-    assert [event["event"] for event in events(answer)] == ["plan"]
+    assert [event["event"] for event in events(answer)] == ["plan", "done"]
     assert "5 rows kept, 0 to do" in answer.err
     assert data_files(tmp_path / "run") == before
 

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
+from constitutional.ledger import StoredRow
+
 _MODEL = "smollm2-135m"
+
+
+def _failed_rounds(stored: StoredRow) -> int:
+    """How many rounds of a chain fail a check; the first chain with fewest is the one to print."""
+    return sum(bool(round["checks"]) for round in (stored.result or {}).get("rounds", ()))
 
 
 @click.command()

@@ -321,14 +321,13 @@ class VLLMEngine:
             path = Path(os.devnull)
             log = path.open("ab")
         saved = os.dup(1), os.dup(2)
-        if "vllm" in logging.root.manager.loggerDict:
-            _log_to(path)
         with log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         try:
             yield
         finally:
+            _log_to(path)  # importing and starting vLLM points its messages at the terminal
             for target, copy in zip((1, 2), saved, strict=True):
                 os.dup2(copy, target)
                 os.close(copy)

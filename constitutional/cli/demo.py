@@ -71,7 +71,7 @@ def demo(ctx: click.Context, out: Path, engine: str, seed: int) -> None:
     )
     ledger = open_ledger(out)
     try:
-        good = next(iter(ledger.rows(status="ok")), None)
+        good = min(ledger.rows(status="ok"), key=_failed_rounds, default=None)
         if good:
             print_row(data_console(), good)
     finally:

@@ -52,6 +52,9 @@ SETTINGS = ReviseSettings(rounds=2, temperature=0.7, max_tokens=64)
 class FirstInFirstOut(Scheduler):
     """Every chain is started at once, and requests are answered in the order in which they arrive."""
 
+    def _grant_to_leader(self) -> bool:
+        return False
+
     def rank(self, waiting: Waiting) -> tuple[int, ...]:
         """By arrival."""
         return (waiting.arrival,)

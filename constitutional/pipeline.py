@@ -189,6 +189,7 @@ class Pipeline:
             if engine.holds_start:
                 shared.scheduler.skip()
         self._ledger.finish(kind, id, outcome)
+        shared.scheduler.ended()
         self._count(outcome)
 
     def _count(self, outcome: Outcome) -> None:

@@ -3,7 +3,8 @@
 An engine has a number of slots. While more than twice as many chains are unstarted as there are slots, the deepest
 ready step goes first: its prefix is still warm in the engine's cache, finished rows come early, and only about as many
 chains are open as there are slots. For the last chains the one with most steps left goes first, starting included, so
-that the engine does not run dry while a few long chains finish alone.
+that the engine does not run dry while a few long chains finish alone. Only the chain that is furthest keeps going before all
+others until one has ended, so that the first row comes early in small runs too.
 
 There is no barrier anywhere. After an answer the next choice is made a few turns of the event loop later, so that the
 chain that has just been answered can put its next request on the table first.
@@ -54,6 +55,8 @@ class Scheduler:
         self._arrivals = 0
         self._dispatch_due = False
         self._stopped = False
+        self._any_ended = False
+        self._deepest = 0
 
     def rank(self, waiting: Waiting) -> tuple[int, ...]:
         """What a waiting request is ordered by: depth first, and in the tail by most steps left."""
@@ -117,6 +120,10 @@ class Scheduler:
             self._alone_in_flight = False
         self._dispatch_soon()
 
+    def ended(self) -> None:
+        """A chain has ended: from the first one on, none has to lead."""
+        self._any_ended = True
+
     def skip(self) -> None:
         """Give back the slot of a chain that was started and has needed none."""
         self._granted_starts -= 1
@@ -154,6 +161,8 @@ class Scheduler:
                 heapq.heapify(self._waiting)
             while self._waiting and self._waiting[0].ready.cancelled():
                 heapq.heappop(self._waiting)
+            if self.tail and self._grant_to_leader():
+                continue
             if self.unstarted and (not self._waiting or self.starts_before(self._waiting[0])):
                 self.unstarted -= 1
                 self._granted_starts += 1
@@ -163,6 +172,19 @@ class Scheduler:
             else:
                 return
 
+    def _grant_to_leader(self) -> bool:
+        """In the tail, until a chain has ended, one that is further than any was goes first: so a first row comes early."""
+        if self._any_ended or not self._waiting:
+            return False
+        leader = max(self._waiting, key=lambda waiting: waiting.depth)
+        if leader.depth <= self._deepest or leader.ready.cancelled():
+            return False
+        self._waiting.remove(leader)
+        heapq.heapify(self._waiting)
+        self._grant(leader)
+        return True
+
     def _grant(self, waiting: Waiting) -> None:
         self.in_flight += 1
+        self._deepest = max(self._deepest, waiting.depth)
         waiting.ready.set_result(None)

@@ -95,9 +95,19 @@ def test_only_as_many_chains_are_open_as_there_are_slots_while_many_are_unstarte
 
 
 def test_in_the_tail_the_chain_with_most_steps_left_goes_first_starting_included():
-    # two slots and four chains: all of it is tail, so all start before any goes on
+    # two slots and four chains: all of it is tail, so all start before any goes on, but for the one that leads
     events = played(Chains(2, [3] * 4), 0, 1, 2, 3, 0, 1)
-    assert [step for _, step in events] == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert events[:3] == [(0, 0), (1, 0), (0, 1)]
+    others = [(number, step) for number, step in events if number != 0]
+    assert others == [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1)]
+
+
+def test_one_chain_leads_until_it_has_ended_and_then_none_does():
+    events = finished(Chains(2, [4] * 6))
+    leader = [place for place, (number, _) in enumerate(events) if number == 0]
+    assert leader[-1] < 8  # four steps of the leader beside four of the others
+    after = [step for number, step in events[leader[-1] + 2 :] if number != 0]
+    assert after == sorted(after)
 
 
 def test_the_tail_begins_when_twice_as_many_are_unstarted_as_there_are_slots():

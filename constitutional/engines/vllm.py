@@ -231,12 +231,16 @@ class VLLMEngine:
         except RetryableRequestError as error:
             raise EngineUnavailable(f"vLLM: {_first_line(error)}") from error
         except (VLLMClientError, EngineGenerateError, ValueError) as error:
+            if isinstance(error, EngineGenerateError) and not isinstance(error.__cause__, ValueError):
+                raise EngineDied(f"vLLM failed ({self._where_to_look()})") from error
             raise RequestRefused(
                 f"vLLM refuses the request: {_first_line(error.__cause__ or error)}"
             ) from error
         finally:
             self._sending.discard(sending)
         if output is None or not output.finished:
+            if llm.errored:
+                raise EngineDied(f"vLLM's engine process died ({self._where_to_look()})")
             raise EngineUnavailable("vLLM ended a request without an answer")
         return output
 

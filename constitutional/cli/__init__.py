@@ -5,46 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
+from constitutional.cli.lazy import LazyGroup
 from constitutional.errors import ConstitutionalError, Interrupted
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "Make a small SL-CAI data set with the embedded model, and print one chain of it."),
-    "revise": ("revise", "Make SL-CAI data: chains of response, critique and revision, and SFT data."),
-    "show": ("show", "Show a run, or one of its chains with what each revision changed."),
-    "constitution": ("constitution", "List and show constitutions."),
-    "prompts": ("prompts", "List prompt sets, and show what they render."),
-    "model": ("model", "The embedded models: list them, pull one, find its folder."),
-    "completion": ("completion", "Print the script that completes commands in your shell."),
+_HERE = "constitutional.cli"
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": (f"{_HERE}.demo", "demo", "Make a small SL-CAI data set with the embedded model, and print one chain of it."),
+    "revise": (f"{_HERE}.revise", "revise", "Make SL-CAI data: chains of response, critique and revision, and SFT data."),
+    "show": (f"{_HERE}.show", "show", "Show a run, or one of its chains with what each revision changed."),
+    "constitution": (f"{_HERE}.constitution", "constitution", "The workbench for constitution files: check, compare and try them."),
+    "prompts": (f"{_HERE}.prompts", "prompts", "List prompt sets, and show what they render."),
+    "model": (f"{_HERE}.model", "model", "The embedded models: list them, pull one, find its folder."),
+    "completion": (f"{_HERE}.completion", "completion", "Print the script that completes commands in your shell."),
 }
-"""Every command: the module of this package that holds it (under the same name), and what it is for."""
-
-
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"constitutional.cli.{COMMANDS[name][0]}"), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from constitutional.errors import nearest
-
-            ctx.fail(f"no such command {args[0]!r}: {nearest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
+"""Every command: the module that holds it, its name there, and what it is for."""
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -56,7 +33,9 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."

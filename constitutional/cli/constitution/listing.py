@@ -1,16 +1,11 @@
-"""`constitutional constitution`: list and show constitutions."""
+"""`constitutional constitution list` and `show`."""
 
 from __future__ import annotations
 
 import click
 
 
-@click.group()
-def constitution() -> None:
-    """List and show constitutions."""
-
-
-@constitution.command("list")
+@click.command("list")
 def list_command() -> None:
     """List the constitutions that a name can stand for, and where they are."""
     from rich.table import Table
@@ -34,7 +29,7 @@ def list_command() -> None:
     data_console().print(table)
 
 
-@constitution.command("show")
+@click.command("show")
 @click.argument("name")
 @click.option("--principle", "-p", help="Show this principle only.")
 @click.option(

@@ -34,6 +34,8 @@ class Job(Protocol):
         summary: one paragraph for the card; deterministic.
         binding: settings whose change would redo every row, by name: refused without `rebuild`.
         record: what else the manifest keeps.
+        recipe: what its rows are made with, so that the run can be planned again without its sources; kept in the
+            ledger.
         work: what to do with each kind of row.
     """
 
@@ -48,6 +50,11 @@ class Job(Protocol):
 
     @property
     def record(self) -> Mapping[str, object]:
+        """See above."""
+        ...
+
+    @property
+    def recipe(self) -> Row:
         """See above."""
         ...
 
@@ -215,7 +222,7 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
             _refuse_rebinding(job, ledger, options)
             plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
             needed, remembered = await count_remembered(ledger, engine, job.work)
-            estimate = _estimate(ledger, needed, remembered)
+            estimate = estimate_cost(ledger, needed, remembered)
         finally:
             ledger.close()
     watcher.planned(plan, estimate)
@@ -227,7 +234,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
     _refuse_rebinding(job, ledger, options)
     plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
     watcher.planned(plan, None)
-    ledger.apply_plan()
+    ledger.apply_plan(job.recipe)
     if ledger.read_meta("binding") != dict(job.binding):
         for name in ("totals", "rate"):
             ledger.write_meta(name, {})  # of another model or sampling
@@ -288,8 +295,18 @@ def _row_counts(ledger: Ledger) -> Row:
     return counts
 
 
-def _estimate(ledger: Ledger, needed: int, remembered: int) -> Estimate:
-    rate = ledger.read_meta("rate")
+def estimate_cost(ledger: Ledger, needed: int, remembered: int) -> Estimate:
+    """What some generations would cost, at the rate of the run so far.
+
+    Args:
+        ledger: the run's.
+        needed: generations of the rows to do.
+        remembered: how many of them are remembered.
+
+    Returns:
+        The estimate; without tokens and time where nothing has been generated yet.
+    """
+    rate = ledger.read_meta("rate") or _rate_so_far(ledger.read_meta("totals") or {})
     if not rate:
         return Estimate(needed, remembered)
     missing = needed - remembered
@@ -300,6 +317,11 @@ def _estimate(ledger: Ledger, needed: int, remembered: int) -> Estimate:
         round(missing * rate["completion_tokens"] / rate["generations"]),
         missing * rate["seconds"] / rate["generations"],
     )
+
+
+def _rate_so_far(totals: Row) -> Row | None:
+    """The rate of a first run that is still at work, or was killed."""
+    return {**totals, "generations": totals["generated"]} if totals.get("generated") else None
 
 
 def _remember_rate(ledger: Ledger, stats: Stats) -> None:

@@ -11,14 +11,12 @@ and not in memory, so a run's memory does not grow with its data.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from constitutional.errors import ConfigError
+from constitutional.database import Database, dump
 from constitutional.records import Outcome, Row, Status
 
 _SCHEMA_VERSION = 1
@@ -29,7 +27,7 @@ CREATE TABLE IF NOT EXISTS rows (
     id TEXT NOT NULL,
     ordinal INTEGER NOT NULL,    -- place in the input
     key TEXT NOT NULL,           -- hash of all that determines the row
-    input TEXT,                  -- JSON; dropped when the row is ok
+    input TEXT,                  -- JSON
     status TEXT,                 -- NULL: to do
     reason TEXT,
     transient INTEGER NOT NULL DEFAULT 0,
@@ -47,7 +45,7 @@ CREATE TABLE IF NOT EXISTS deaths (kind TEXT, id TEXT, count INTEGER, PRIMARY KE
 _PLAN_SCHEMA = """
 CREATE TEMP TABLE plan (
     ordinal INTEGER PRIMARY KEY, kind TEXT, id TEXT, key TEXT, input TEXT, kept INTEGER,
-    status TEXT, reason TEXT, detail TEXT
+    stale_key TEXT, status TEXT, reason TEXT, detail TEXT
 );
 """
 PAGE = 256  # rows read at a time
@@ -106,7 +104,7 @@ class StoredRow:
     result: Row | None
 
 
-class Ledger:
+class Ledger(Database):
     """The ledger at `path`, made where there is none.
 
     Args:
@@ -118,46 +116,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
-        with self._readable_errors():
-            if read_only:
-                self._db = sqlite3.connect(
-                    f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None
-                )
-            else:
-                self._db = sqlite3.connect(path, isolation_level=None)
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("PRAGMA busy_timeout = 10000")
-            self._db.execute("PRAGMA cache_size = -8000")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > _SCHEMA_VERSION:
-                raise ConfigError(
-                    f"{path} was written by a newer version of constitutional; upgrade to read it"
-                )
-            empty = not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'deaths'").fetchone()
-            if read_only and empty:
-                self._db.close()  # killed before it made its tables: as good as none
-                self._db = sqlite3.connect(":memory:", isolation_level=None)
-            if not read_only or empty:
-                self._db.executescript(_SCHEMA)
-                self._db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-    def close(self) -> None:
-        """Close the file. Safe to call twice."""
-        self._db.close()
-
-    # ------------------------------------------------------------------ what the run is
-
-    def read_meta(self, name: str) -> Any:
-        """A value stored with `write_meta`, or None."""
-        found = self._read("SELECT value FROM meta WHERE name = ?", name)
-        return json.loads(found[0][0]) if found else None
-
-    def write_meta(self, name: str, value: object) -> None:
-        """Store a JSON-serialisable value."""
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, _dump(value)))
+        super().__init__(path, _SCHEMA, _SCHEMA_VERSION, read_only=read_only)
 
     # ------------------------------------------------------------------ the plan
 
@@ -172,16 +131,19 @@ class Ledger:
                 failures always are.
         """
         kept = to_do = stale = retried = bad = 0
-        with self._readable_errors():
-            self._db.executescript("DROP TABLE IF EXISTS temp.plan;" + _PLAN_SCHEMA)
-            self._db.execute("BEGIN")
+        with self.readable_errors():
+            self.db.executescript("DROP TABLE IF EXISTS temp.plan;" + _PLAN_SCHEMA)
+            self.db.execute("BEGIN")
             for ordinal, row in enumerate(rows):
-                found = self._db.execute(
-                    "SELECT key, status, transient FROM rows WHERE kind = ? AND id = ?", (row.kind, row.id)
+                found = self.db.execute(
+                    "SELECT key, status, transient, input IS NULL FROM rows WHERE kind = ? AND id = ?",
+                    (row.kind, row.id),
                 ).fetchone()
-                old_key, old_status, transient = found or (None, None, 0)
+                old_key, old_status, transient, bare = found or (None, None, 0, 1)
                 again = transient or (retry_failed and old_status in ("failed", "skipped"))
                 keep = old_key == row.key and old_status is not None and not again
+                is_stale = row.outcome is None and old_status is not None and old_key != row.key
+                stale_key = old_key if is_stale else None
                 outcome = row.outcome
                 if outcome is not None:
                     bad += 1
@@ -189,38 +151,40 @@ class Ledger:
                     kept += 1
                 else:
                     to_do += 1
-                    stale += old_status is not None and old_key != row.key
+                    stale += is_stale
                     retried += old_key == row.key and again
                 status, reason, detail = (
                     (outcome.status, outcome.reason, outcome.detail) if outcome else (None,) * 3
                 )
-                self._db.execute(
-                    "INSERT INTO temp.plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                self.db.execute(
+                    "INSERT INTO temp.plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         ordinal,
                         row.kind,
                         row.id,
                         row.key,
-                        None if keep else _dump(row.input),
+                        None if keep and not bare else dump(row.input),
                         int(keep),
+                        stale_key,
                         status,
                         reason,
                         detail,
                     ),
                 )
-            self._db.execute("COMMIT")
-            self._db.execute("CREATE UNIQUE INDEX temp.plan_row ON plan (kind, id)")
-            dropped = self._db.execute(
+            self.db.execute("COMMIT")
+            self.db.execute("CREATE UNIQUE INDEX temp.plan_row ON plan (kind, id)")
+            dropped = self.db.execute(
                 "SELECT count(*) FROM rows AS r WHERE NOT EXISTS"
                 " (SELECT 1 FROM temp.plan AS p WHERE p.kind = r.kind AND p.id = r.id)"
             ).fetchone()[0]
         return PlanCounts(kept, to_do, stale, retried, bad, dropped)
 
-    def planned(self) -> Iterator[tuple[str, str, Row]]:
-        """The (kind, id, input) of the rows that the plan would compute, in order."""
+    def planned(self, *, stale: bool = True) -> Iterator[tuple[str, str, Row]]:
+        """The (kind, id, input) of the rows that the plan would compute, in order; `stale`: with the stale ones."""
+        but = "" if stale else " AND stale_key IS NULL"
         last = -1
-        while page := self._read(
-            "SELECT ordinal, kind, id, input FROM temp.plan WHERE NOT kept AND status IS NULL AND ordinal > ?"
+        while page := self.read(
+            f"SELECT ordinal, kind, id, input FROM temp.plan WHERE NOT kept AND status IS NULL{but} AND ordinal > ?"
             " ORDER BY ordinal LIMIT ?",
             last,
             PAGE,
@@ -229,33 +193,57 @@ class Ledger:
             for _, kind, id, input in page:
                 yield kind, id, json.loads(input)
 
-    def apply_plan(self) -> None:
-        """Make the run what the plan says, in one transaction; generations stay remembered."""
-        with self._transaction():
-            self._db.execute(  # a row that is tried again, or has changed, starts with a clean slate
+    def stale(self) -> Iterator[PlannedRow]:
+        """The rows that the plan would compute though they are finished, in order, under the key that they have."""
+        last = -1
+        while page := self.read(
+            "SELECT ordinal, kind, id, stale_key, input FROM temp.plan WHERE stale_key IS NOT NULL AND ordinal > ?"
+            " ORDER BY ordinal LIMIT ?",
+            last,
+            PAGE,
+        ):
+            last = page[-1][0]
+            for _, kind, id, key, input in page:
+                yield PlannedRow(kind, id, key, json.loads(input))
+
+    def apply_plan(self, recipe: Row | None = None) -> None:
+        """Make the run what the plan says, in one transaction; generations stay remembered.
+
+        Args:
+            recipe: what made the plan, to be stored under that name. It is stored in the same transaction, so
+                that it is at any moment what gave all rows their keys.
+        """
+        with self.transaction():
+            if recipe is not None:
+                self.put_meta("recipe", recipe)
+            self.db.execute(  # a row that is tried again, or has changed, starts with a clean slate
                 "DELETE FROM deaths WHERE NOT EXISTS (SELECT 1 FROM rows AS r JOIN temp.plan AS p USING (kind, id)"
                 " WHERE r.kind = deaths.kind AND r.id = deaths.id AND r.key = p.key AND r.status IS NULL)"
             )
-            self._db.execute(
+            self.db.execute(
                 "DELETE FROM rows WHERE NOT EXISTS"
                 " (SELECT 1 FROM temp.plan AS p WHERE p.kind = rows.kind AND p.id = rows.id)"
             )
-            self._db.execute(
+            self.db.execute(
                 "UPDATE rows SET ordinal = p.ordinal FROM temp.plan AS p"
                 " WHERE p.kept AND p.kind = rows.kind AND p.id = rows.id AND rows.ordinal <> p.ordinal"
             )
-            self._db.execute(
+            self.db.execute(  # earlier versions dropped the input of a row that was ok
+                "UPDATE rows SET input = p.input FROM temp.plan AS p"
+                " WHERE p.kept AND p.input IS NOT NULL AND p.kind = rows.kind AND p.id = rows.id"
+            )
+            self.db.execute(
                 "INSERT OR REPLACE INTO rows (kind, id, ordinal, key, input, status, reason, detail)"
                 " SELECT kind, id, ordinal, key, input, status, reason, detail FROM temp.plan WHERE NOT kept"
             )
-            self._db.execute("DROP TABLE temp.plan")
+            self.db.execute("DROP TABLE temp.plan")
 
     # ------------------------------------------------------------------ rows
 
     def to_do(self) -> Iterator[tuple[str, str, Row]]:
         """The (kind, id, input) of the rows to do, in order, read a page at a time while others finish."""
         last = -1
-        while page := self._read(
+        while page := self.read(
             "SELECT ordinal, kind, id, input FROM rows WHERE status IS NULL AND ordinal > ? ORDER BY ordinal LIMIT ?",
             last,
             PAGE,
@@ -264,29 +252,40 @@ class Ledger:
             for _, kind, id, input in page:
                 yield kind, id, json.loads(input)
 
+    def inputs(self) -> Iterator[PlannedRow]:
+        """All rows as they were planned, in order; without their input where an earlier version dropped it."""
+        last = -1
+        while page := self.read(
+            "SELECT ordinal, kind, id, key, input, key LIKE 'bad:%', status, reason, detail FROM rows"
+            " WHERE ordinal > ? ORDER BY ordinal LIMIT ?",
+            last,
+            PAGE,
+        ):
+            last = page[-1][0]
+            for _, kind, id, key, input, bad, status, reason, detail in page:
+                outcome = Outcome(status, reason, detail=detail) if bad else None
+                yield PlannedRow(kind, id, key, json.loads(input) if input else {}, outcome)
+
     def has_results(self) -> bool:
         """Whether any row has been worked on to its end, which bad inputs are not."""
-        return bool(
-            self._read("SELECT 1 FROM rows WHERE status IS NOT NULL AND key NOT LIKE 'bad:%' LIMIT 1")
-        )
+        return bool(self.read("SELECT 1 FROM rows WHERE status IS NOT NULL AND key NOT LIKE 'bad:%' LIMIT 1"))
 
     def count_to_do(self) -> int:
         """How many rows are to do."""
-        return int(self._read("SELECT count(*) FROM rows WHERE status IS NULL")[0][0])
+        return int(self.read("SELECT count(*) FROM rows WHERE status IS NULL")[0][0])
 
     def finish(self, kind: str, id: str, outcome: Outcome) -> None:
         """Store how a row ended, in one transaction."""
-        with self._transaction():
-            self._db.execute(
-                "UPDATE rows SET status = ?, reason = ?, transient = ?, detail = ?, result = ?,"
-                " input = CASE WHEN ? = 'ok' THEN NULL ELSE input END WHERE kind = ? AND id = ?",
+        with self.transaction():
+            self.db.execute(
+                "UPDATE rows SET status = ?, reason = ?, transient = ?, detail = ?, result = ?"
+                " WHERE kind = ? AND id = ?",
                 (
                     outcome.status,
                     outcome.reason,
                     int(outcome.transient),
                     outcome.detail,
-                    _dump(outcome.result) if outcome.result else None,
-                    outcome.status,
+                    dump(outcome.result) if outcome.result else None,
                     kind,
                     id,
                 ),
@@ -294,9 +293,7 @@ class Ledger:
 
     def counts(self) -> dict[tuple[str, str | None, str | None], int]:
         """How many rows there are by (kind, status, reason)."""
-        found = self._read(
-            "SELECT kind, status, reason, count(*) FROM rows GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
-        )
+        found = self.read("SELECT kind, status, reason, count(*) FROM rows GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")
         return {(kind, status, reason): count for kind, status, reason, count in found}
 
     def rows(self, kind: str | None = None, status: Status | None = None) -> Iterator[StoredRow]:
@@ -307,107 +304,71 @@ class Ledger:
         where = "".join(f" AND {column} = ?" for column, _ in given)
         query = f"SELECT {_COLUMNS} FROM rows WHERE ordinal > ?{where} ORDER BY ordinal LIMIT {PAGE}"
         last = -1
-        while page := self._read(query, last, *(value for _, value in given)):
+        while page := self.read(query, last, *(value for _, value in given)):
             last = page[-1][2]
             yield from map(_stored, page)
 
     def row(self, id: str) -> StoredRow | None:
         """The row of that id, of whatever kind, or None."""
-        found = self._read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? ORDER BY ordinal LIMIT 1", id)
+        found = self.read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? ORDER BY ordinal LIMIT 1", id)
         return _stored(found[0]) if found else None
 
     def row_at(self, ordinal: int) -> StoredRow | None:
         """The row at that place of the input, from 0, or None."""
-        found = self._read(f"SELECT {_COLUMNS} FROM rows WHERE ordinal = ?", ordinal)
+        found = self.read(f"SELECT {_COLUMNS} FROM rows WHERE ordinal = ?", ordinal)
         return _stored(found[0]) if found else None
 
     # ------------------------------------------------------------------ generations
 
     def recall(self, key: str) -> list[Any] | None:
         """The value remembered under `key`, or None."""
-        found = self._read("SELECT value FROM generations WHERE key = ?", key)
+        found = self.read("SELECT value FROM generations WHERE key = ?", key)
         return json.loads(found[0][0]) if found else None
 
     def sent(self, kind: str, id: str) -> None:
         """Record that a request of this row is about to be sent to the engine."""
-        with self._transaction():
-            self._db.execute("INSERT OR IGNORE INTO in_flight VALUES (?, ?)", (kind, id))
+        with self.transaction():
+            self.db.execute("INSERT OR IGNORE INTO in_flight VALUES (?, ?)", (kind, id))
 
     def answered(
         self, kind: str, id: str, remember: Sequence[tuple[str, object]] = (), *, more_in_flight: bool = False
     ) -> None:
         """Remember what came back for a row, and whether it has anything in flight still, in one transaction."""
-        with self._transaction():
-            self._db.executemany(
+        with self.transaction():
+            self.db.executemany(
                 "INSERT OR REPLACE INTO generations VALUES (?, ?)",
-                [(key, _dump(value)) for key, value in remember],
+                [(key, dump(value)) for key, value in remember],
             )
             if not more_in_flight:
-                self._db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
+                self.db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
 
     def count_generations(self) -> int:
         """How many generations are remembered."""
-        return int(self._read("SELECT count(*) FROM generations")[0][0])
+        return int(self.read("SELECT count(*) FROM generations")[0][0])
+
+    def forget_generations(self) -> None:
+        """Forget every generation, and give their space back."""
+        with self.transaction():
+            self.db.execute("DELETE FROM generations")
+        with self.readable_errors():
+            self.db.execute("VACUUM")
 
     # ------------------------------------------------------------------ rows that kill
 
     def count_deaths(self) -> dict[tuple[str, str], int]:
         """Count a death for each row that was in flight when the last process died; return all counts."""
-        with self._transaction():
-            self._db.execute(
+        with self.transaction():
+            self.db.execute(
                 "INSERT INTO deaths SELECT kind, id, 1 FROM in_flight WHERE true"
                 " ON CONFLICT (kind, id) DO UPDATE SET count = count + 1"
             )
-            self._db.execute("DELETE FROM in_flight")
-        return {(kind, id): count for kind, id, count in self._read("SELECT * FROM deaths")}
+            self.db.execute("DELETE FROM in_flight")
+        return {(kind, id): count for kind, id, count in self.read("SELECT * FROM deaths")}
 
     def forgive(self, kind: str, id: str) -> None:
         """Forget the deaths of a row that has been answered after all."""
-        with self._transaction():
-            self._db.execute("DELETE FROM deaths WHERE kind = ? AND id = ?", (kind, id))
-
-    # ------------------------------------------------------------------ plumbing
-
-    def _read(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._readable_errors():
-            return self._db.execute(query, values).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._readable_errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise ConfigError(_advice(error, self.path)) from error
-        except sqlite3.DatabaseError as error:
-            raise ConfigError(
-                f"{self.path} is damaged or not a ledger ({error}); use another --out"
-            ) from error
-
-
-def _advice(error: sqlite3.OperationalError, path: Path) -> str:
-    code = getattr(error, "sqlite_errorname", "")
-    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return (
-            f"{path}: {error}. Free some space and run the same command again: "
-            "everything finished so far is kept"
-        )
-    if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return (
-            f"{path}: {error}. The folder has to be writable: choose another --out or change its permissions"
-        )
-    return f"{path}: {error}"
+        with self.transaction():
+            self.db.execute("DELETE FROM deaths WHERE kind = ? AND id = ?", (kind, id))
 
 
 def _stored(row: tuple[Any, ...]) -> StoredRow:
@@ -422,7 +383,3 @@ def _stored(row: tuple[Any, ...]) -> StoredRow:
         json.loads(input) if input else None,
         json.loads(result) if result else None,
     )
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -8,11 +8,11 @@ the tail), so memory does not grow with the data set.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
-from constitutional.engines.base import Engine
+from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import EngineError, EngineUnavailable, RequestTooLong, TemplateError
 from constitutional.ledger import Ledger
 from constitutional.records import Outcome, Row
@@ -210,16 +210,27 @@ class Pipeline:
             )
 
 
-async def count_remembered(ledger: Ledger, engine: Engine, work: Mapping[str, Work]) -> tuple[int, int]:
-    """How many generations the planned rows need, and how many of them are remembered.
+async def count_remembered(
+    ledger: Ledger,
+    engine: Engine | EngineFacts,
+    work: Mapping[str, Work],
+    rows: Iterable[tuple[str, str, Row]] | None = None,
+) -> tuple[int, int]:
+    """How many generations some rows need, and how many of them are remembered.
 
-    Each planned row is run against the ledger alone, until it asks for something that is not there.
+    Each row is run against the ledger alone, until it asks for something that is not there.
+
+    Args:
+        ledger: holds the generations.
+        engine: whose generations they are; it is not asked.
+        work: what to do with each kind of row.
+        rows: their (kind, id, input); None is all that the ledger's plan would compute.
 
     Returns:
         (generations needed, an upper bound where chains may stop early; generations remembered)
     """
     needed = remembered = 0
-    for number, (kind, id, input) in enumerate(ledger.planned()):
+    for number, (kind, id, input) in enumerate(ledger.planned() if rows is None else rows):
         replay = Replay(engine, ledger)
         try:
             await work[kind].run(id, input, replay)
@@ -227,8 +238,8 @@ async def count_remembered(ledger: Ledger, engine: Engine, work: Mapping[str, Wo
         except NotRemembered:
             count = work[kind].generations
             needed += count(input) if count else work[kind].steps
-        except EngineError:
-            pass
+        except (EngineError, TemplateError):  # the row fails there, and needs nothing more
+            needed += replay.recalled
         remembered += replay.recalled
         if number % 100 == 0:
             await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from constitutional.assignment import draw_seed
-from constitutional.engines.base import Engine
+from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import BadAnswer, EngineDied, EngineError
 from constitutional.ledger import Ledger
 from constitutional.records import Choice, Generation, Message, Row, Sampling
@@ -346,7 +346,7 @@ class Replay:
         recalled: how many generations were remembered before the first that was not.
     """
 
-    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+    def __init__(self, engine: Engine | EngineFacts, ledger: Ledger) -> None:
         self._ledger, self._keys = ledger, RequestKeys(engine.identity)
         self.recalled = 0
         self.identity = engine.identity

@@ -46,7 +46,8 @@ def test_a_new_row_is_to_do_and_a_finished_one_is_kept(ledger):
     ledger.finish("chain", "a", OK)
     assert plan(ledger, row("a"), row("b")) == PlanCounts(kept=1, to_do=1)
     assert ids_to_do(ledger) == ["b"]
-    assert ledger.row("a").result == {"text": "fine"} and ledger.row("a").input is None
+    assert ledger.row("a").result == {"text": "fine"}
+    assert ledger.row("a").input == {"prompt": "prompt of a"}
 
 
 def test_a_row_under_another_key_is_stale_and_starts_over(ledger):
@@ -171,6 +172,54 @@ def test_what_was_stored_is_there_after_the_file_was_closed_and_opened(ledger):
     assert (again.read_meta("binding"), again.read_meta("none")) == ({"seed": 0}, None)
     assert again.count_generations() == 2
     again.close()
+
+
+def test_what_made_a_plan_is_stored_when_it_is_applied_and_not_before(ledger):
+    ledger.plan([row("a")])
+    assert ledger.read_meta("recipe") is None
+    ledger.apply_plan({"rules": 1})
+    assert ledger.read_meta("recipe") == {"rules": 1}
+    ledger.plan([row("b"), row("b")][:1])
+    with pytest.raises(TypeError):
+        ledger.apply_plan({"rules": object()})
+    assert ledger.read_meta("recipe") == {"rules": 1} and statuses(ledger) == {"a": None}
+
+
+def test_stale_rows_come_with_the_key_that_they_were_finished_under(ledger):
+    plan(ledger, *map(row, "abcd"))
+    for id in "abc":
+        ledger.finish("chain", id, OK)
+    assert ledger.plan([row("a"), row("b", "new"), row("c", "new"), row("d", "new"), row("e")]).stale == 2
+    assert [(stale.id, stale.key, stale.input) for stale in ledger.stale()] == [
+        (id, "key", {"prompt": f"prompt of {id}"}) for id in "bc"
+    ]
+    assert [id for _, id, _ in ledger.planned()] == ["b", "c", "d", "e"]
+    assert [id for _, id, _ in ledger.planned(stale=False)] == ["d", "e"]
+
+
+def test_the_inputs_come_back_as_they_were_planned(ledger):
+    rows = [
+        row("a"),
+        row("b", "bad:empty_prompt:line 3", outcome=Outcome("skipped", "empty_prompt", detail="line 3")),
+        row("c", kind="helpful"),
+        row("d"),
+    ]
+    plan(ledger, *rows)
+    ledger.finish("chain", "a", OK)
+    ledger.finish("chain", "d", Outcome("skipped", "too_long"))
+    assert list(ledger.inputs()) == rows
+    count = 2 * PAGE + 5
+    plan(ledger, *(row(f"r{n:04}") for n in range(count)))
+    assert [found.id for found in ledger.inputs()] == [f"r{n:04}" for n in range(count)]
+
+
+def test_inputs_that_an_earlier_version_dropped_are_added_by_the_next_plan(ledger):
+    plan(ledger, row("a"), row("b"))
+    ledger.finish("chain", "a", OK)
+    ledger.db.execute("UPDATE rows SET input = NULL WHERE id = 'a'")
+    assert [found.input for found in ledger.inputs()] == [{}, {"prompt": "prompt of b"}]
+    assert plan(ledger, row("a"), row("b")) == PlanCounts(kept=1, to_do=1)
+    assert ledger.row("a").input == {"prompt": "prompt of a"} and ledger.row("a").result == {"text": "fine"}
 
 
 def test_generations_outlive_the_rows_they_were_made_for(ledger):

@@ -209,8 +209,8 @@ def test_a_bug_in_a_stage_is_not_a_row_outcome(ledger):
 
 def test_a_full_disk_stops_the_run_with_advice_and_more_space_lets_it_go_on(ledger, tmp_path):
     fill(ledger, 300)
-    pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
-    ledger._db.execute(f"PRAGMA max_page_count = {pages + 12}")
+    pages = ledger.db.execute("PRAGMA page_count").fetchone()[0]
+    ledger.db.execute(f"PRAGMA max_page_count = {pages + 12}")
     with pytest.raises(ConfigError, match=r"full\. Free some space and run the same command again"):
         run(ledger, ScriptedEngine())
     ledger.close()
@@ -312,5 +312,5 @@ def test_reading_rows_by_kind_uses_an_index(ledger):
     fill(ledger, 5)
     for where in ("kind = 'row' AND ordinal > 1", "ordinal > 1"):
         query = f"EXPLAIN QUERY PLAN SELECT * FROM rows WHERE {where} ORDER BY ordinal LIMIT 9"
-        plan = " ".join(row[3] for row in ledger._db.execute(query))
+        plan = " ".join(row[3] for row in ledger.db.execute(query))
         assert "SEARCH" in plan and "TEMP B-TREE" not in plan

@@ -8,6 +8,7 @@ of it) give the same text, up to the numerical noise of batching on a real model
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from constitutional.records import Choice, Generation, Message, Sampling
@@ -85,3 +86,18 @@ class Engine(Protocol):
             ChoiceUnsupported: the engine can't give log-probabilities, or not those of these options.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What is known of an engine: enough to key rows and to find remembered generations without it.
+
+    Attributes:
+        identity: see `Engine`.
+        context_length: see `Engine`.
+        slots: see `Engine`.
+    """
+
+    identity: dict[str, str]
+    context_length: int | None = None
+    slots: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
+from typing import IO
 
 from rich.console import Console
 from rich.text import Text
@@ -22,9 +23,9 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-def data_console() -> Console:
-    """Standard output for texts of models and users: nothing in them is markup, and what is piped is not wrapped at 80 columns."""
-    console = _Console(highlight=False, markup=False, emoji=False)
+def data_console(file: IO[str] | None = None) -> Console:
+    """Standard output (or `file`) for texts of models and users: nothing in them is markup, and what is piped is not wrapped at 80 columns."""
+    console = _Console(file=file, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.soft_wrap, console.width = True, 250
     return console

@@ -20,7 +20,7 @@ from constitutional.errors import ConfigError
 from constitutional.records import Chain, Conversation, Prompt, Round, Sampling, Step
 from constitutional.stages.asking import Asker
 from constitutional.stages.checks import failed_checks, is_clean
-from constitutional.templates import PromptSet, load_prompt_set
+from constitutional.templates import Example, PromptSet, load_prompt_set
 
 STAGE = "revise"
 _VERSION = 3  # of what this stage makes of the same generations; part of every row's key
@@ -149,51 +149,19 @@ class Reviser:
 
     async def chain(self, prompt: Prompt, engine: Engine) -> Chain:
         """Make the chain of one prompt; see `revise`."""
-        settings, prompts = self.settings, self.prompts
-        asker = Asker(engine, prompt.messages, settings.overlong)
-        examples = prompts.examples if settings.examples is None else prompts.examples[: settings.examples]
-        marker = prompts.clean_marker if settings.stop_when_clean else None
-        shown = [text for example in examples for text in (example.revision, example.critique) if text]
-
-        async def ask(step: str, template: str, **variables: object) -> Step:
-            seed = request_seed(settings.seed, STAGE, prompt.id, step)
-
-            def render(conversation: Conversation) -> Conversation:
-                return prompts.render(template, prompt=conversation, **variables)
-
-            return Step.of((await asker.ask(render, settings.sampling.with_seed(seed)))[0])
-
-        if prompt.response is None:
-            response = await ask("respond", "respond")
-        else:
-            response = Step(prompt.response.strip(), "stop", 0, 0)
+        asker = Asker(engine, prompt.messages, self.settings.overlong)
+        response = await self.respond(prompt, asker)
         rounds: list[Round] = []
         latest, clean = response.text, False
         for number, principles in enumerate(self.draw(prompt.id)) if latest else ():
-            about: dict[str, object] = {"response": latest, "principles": principles, "examples": examples}
-            ids = tuple(principle.id for principle in principles)
-            critique: Step | None = None
-            if settings.critique:
-                about["clean_marker"] = marker
-                critique = await ask(f"critique:{number}", "critique", **about)
-                if marker and is_clean(critique.text, marker):
-                    rounds.append(Round(ids, critique, None))
-                    clean = True
-                    break
-                revision = await ask(f"revise:{number}", "revise", critique=critique.text, **about)
-            else:
-                revision = await ask(f"direct:{number}", "direct", **about)
-            failed = failed_checks(
-                revision,
-                before=latest,
-                critique=critique.text if critique else None,
-                examples=shown,
-                prompt=asker.conversation[-1].content,
-            )
-            rounds.append(Round(ids, critique, revision, failed))
-            if not failed:
-                latest = revision.text
-        ended_well = clean or any(round.good for round in rounds)
+            made = await self.round(prompt.id, number, principles, latest, asker)
+            rounds.append(made)
+            clean = made.revision is None
+            if clean:
+                break
+            if made.good and made.revision:
+                latest = made.revision.text
+        ended_well = clean or any(made.good for made in rounds)
         reason = (
             "clean" if clean else None if ended_well else "no_good_revision" if latest else "empty_response"
         )
@@ -207,6 +175,62 @@ class Reviser:
             asker.dropped,
             asker.escaped,
         )
+
+    async def respond(self, prompt: Prompt, asker: Asker) -> Step:
+        """The initial response of a chain: the one that came with the prompt, or else the model's."""
+        if prompt.response is not None:
+            return Step(prompt.response.strip(), "stop", 0, 0)
+        return await self._ask(asker, prompt.id, "respond", "respond")
+
+    async def round(
+        self, prompt_id: str, number: int, principles: tuple[Principle, ...], before: str, asker: Asker
+    ) -> Round:
+        """One round of a chain under given principles.
+
+        Args:
+            prompt_id: the chain's prompt; part of every request's seed.
+            number: of the round, from 0; likewise.
+            principles: whose texts are asked.
+            before: the text to criticise and rewrite.
+            asker: holds the conversation.
+
+        Returns:
+            The round; without a revision where the critique found nothing and that ends the chain.
+        """
+        settings = self.settings
+        about: dict[str, object] = {"response": before, "principles": principles, "examples": self._examples}
+        ids = tuple(principle.id for principle in principles)
+        critique: Step | None = None
+        if settings.critique:
+            marker = self.prompts.clean_marker if settings.stop_when_clean else None
+            about["clean_marker"] = marker
+            critique = await self._ask(asker, prompt_id, f"critique:{number}", "critique", **about)
+            if marker and is_clean(critique.text, marker):
+                return Round(ids, critique, None)
+            about["critique"] = critique.text
+            revision = await self._ask(asker, prompt_id, f"revise:{number}", "revise", **about)
+        else:
+            revision = await self._ask(asker, prompt_id, f"direct:{number}", "direct", **about)
+        failed = failed_checks(
+            revision,
+            before=before,
+            critique=critique.text if critique else None,
+            examples=[text for e in self._examples for text in (e.revision, e.critique) if text],
+            prompt=asker.conversation[-1].content,
+        )
+        return Round(ids, critique, revision, failed)
+
+    @property
+    def _examples(self) -> tuple[Example, ...]:
+        return self.prompts.examples[: self.settings.examples]
+
+    async def _ask(self, asker: Asker, prompt_id: str, step: str, template: str, **variables: object) -> Step:
+        seed = request_seed(self.settings.seed, STAGE, prompt_id, step)
+
+        def render(conversation: Conversation) -> Conversation:
+            return self.prompts.render(template, prompt=conversation, **variables)
+
+        return Step.of((await asker.ask(render, self.settings.sampling.with_seed(seed)))[0])
 
 
 async def revise(

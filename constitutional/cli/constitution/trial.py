@@ -1,0 +1,206 @@
+"""`constitutional constitution try`: a constitution on a prompt, again on each save if asked."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from constitutional.cli.config import config_option, settings_from
+from constitutional.cli.engine_options import engine_options, engine_settings
+from constitutional.engines import EngineSettings
+from constitutional.stages.revise import ReviseSettings
+
+if TYPE_CHECKING:
+    from constitutional.cli.constitution.trial_screen import Screen
+    from constitutional.records import Prompt
+    from constitutional.workbench.memory import RememberingEngine
+    from constitutional.workbench.trial_spec import TrialSpec
+
+_DEFAULTS = {name: field.default for name, field in ReviseSettings.model_fields.items()}
+_CHAIN = ("stop_when_clean", "examples", "overlong", "seed", "temperature", "top_p", "top_k", "max_tokens")
+MEMORY = "tries.sqlite"
+
+
+@click.command("try")
+@click.argument("names", nargs=-1, required=True, metavar="NAME [NAME]")
+@click.option(
+    "--prompt", metavar="TEXT", help="A user's message to respond to; - reads it from standard input."
+)
+@click.option(
+    "--prompts",
+    "source",
+    metavar="FILE",
+    help="Take the prompt from a file of prompts, as `revise` reads them.",
+)
+@click.option("--row", help="Which row of --prompts: an id, or a place from 1.  [default: the first]")
+@click.option("--response", metavar="TEXT", help="Criticise this response; the model's own if not given.")
+@click.option(
+    "--principle", "-p", "principles", multiple=True, metavar="ID",
+    help="Try this principle; the one that `revise` would draw if not given. Repeatable.",
+)  # fmt: skip
+@click.option("--all", "every", is_flag=True, help="Try every principle on the same response.")
+@click.option("--watch", "-w", is_flag=True, help="Try again whenever a file is saved, until Ctrl-C.")
+@engine_options
+@click.option("--direct", is_flag=True, help="Ask for revisions directly, without critiques.")
+@click.option("--stop-when-clean", is_flag=True, help="Let a critique that finds nothing end the trial.")
+@click.option(
+    "--prompt-set", default="default", show_default=True, help="A name (see `prompts list`) or a folder."
+)
+@click.option("--examples", type=int, help="Few-shot examples to show; all of the prompt set's if not given.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Draws the principle and seeds every request."
+)
+@click.option("--temperature", type=float, default=_DEFAULTS["temperature"], show_default=True)
+@click.option("--top-p", type=float, default=_DEFAULTS["top_p"], show_default=True)
+@click.option("--top-k", type=int, default=_DEFAULTS["top_k"], show_default=True, help="0 keeps every token.")
+@click.option(
+    "--max-tokens", type=int, default=_DEFAULTS["max_tokens"], show_default=True, help="Of each generation."
+)
+@click.option(
+    "--overlong",
+    type=click.Choice(["skip", "drop-oldest"]),
+    default="skip",
+    show_default=True,
+    help="What to do with a conversation that does not fit the context: refuse it, or drop turns.",
+)
+@click.option("--fresh", is_flag=True, help="Generate anew, whatever earlier commands remember.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch, one line for each save.")
+@config_option
+@click.pass_context
+def try_command(ctx: click.Context, /, **values: Any) -> None:
+    """Try the constitution NAME (a name or a file) on a prompt: respond, criticise, revise.
+
+    Prints what the revision changed and which checks it fails. With a second NAME, the two are compared on the same
+    response. What was generated once is remembered: after an edit, only what the edit touches is generated again.
+
+    The requests are those of the first round of `revise` with the same model, seed and sampling.
+    """
+    values["engine"] = engine_settings(values)
+    ctx.exit(run_try(values, debug=ctx.obj["debug"]))
+
+
+def run_try(values: dict[str, Any], *, debug: bool = False) -> int:
+    """Try as the flags say, and print what came of it.
+
+    Args:
+        values: the command's arguments; `engine` holds `EngineSettings`.
+        debug: let the engine log.
+
+    Returns:
+        The exit code: 0, or 1 where a principle could not be tried.
+    """
+    from constitutional.cli.constitution.trial_screen import Screen
+    from constitutional.cli.progress import default_interrupts
+    from constitutional.engines import open_engine
+    from constitutional.fingerprint import cache_dir
+    from constitutional.workbench.memory import RememberingEngine, open_memory
+    from constitutional.workbench.trial_spec import TrialSpec
+
+    settings = settings_from(
+        ReviseSettings,
+        {name: values[name] for name in _CHAIN} | {"rounds": 1, "critique": not values["direct"]},
+    )
+    if settings.stop_when_clean and not settings.critique:
+        raise click.UsageError("--stop-when-clean needs critiques; it can't be combined with --direct")
+    spec = TrialSpec(
+        tuple(values["names"]),
+        _prompt(values),
+        tuple(values["principles"]),
+        values["every"],
+        values["prompt_set"],
+        settings,
+    )
+    _check(spec, watching=values["watch"])
+    chosen = values["engine"]
+    assert isinstance(chosen, EngineSettings)
+    inner = open_engine(chosen, debug=debug)
+    # A server's model has only a name, which may stand for another one tomorrow.
+    path = None if chosen.kind == "server" else cache_dir() / MEMORY
+    ledger, problem = open_memory(path, fresh=values["fresh"])
+    with Screen(chosen.model or chosen.kind, as_json=values["as_json"], watching=values["watch"]) as screen:
+        if problem:
+            screen.say(f"what is generated now will not be remembered: {problem}")
+        engine = RememberingEngine(inner, ledger, starting=screen.loading)
+        with default_interrupts():
+            try:
+                return asyncio.run(_run(spec, engine, screen))
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
+
+
+async def _run(spec: TrialSpec, engine: RememberingEngine, screen: Screen) -> int:
+    from contextlib import aclosing
+
+    from constitutional.registry import find_constitution, is_path
+    from constitutional.workbench.watch import run_trial, watch_trials
+
+    screen.catch_interrupts()
+    following = asyncio.create_task(screen.follow(engine))
+    try:
+        with screen.loading():
+            await engine.prepare()
+        if not screen.watching:
+            for name in spec.constitutions:
+                if not is_path(name):
+                    screen.say(f"{name} is {find_constitution(name)}")
+            with screen.busy("generating"):
+                tried = await run_trial(spec, engine)
+            screen.show(tried)
+            return 1 if tried.trial.failed else 0
+        async with aclosing(watch_trials(spec, engine)) as events:
+            async for event in events:
+                screen.show(event)
+        return 0
+    finally:
+        following.cancel()
+        await engine.close()
+
+
+def _prompt(values: dict[str, Any]) -> Prompt:
+    """The prompt that the flags name."""
+    from dataclasses import replace
+
+    from constitutional.errors import ConfigError
+    from constitutional.workbench.trial_spec import prompt_from, prompt_of_row
+
+    text, source, response = values["prompt"], values["source"], values["response"]
+    if (text is None) == (source is None):
+        raise ConfigError("give --prompt TEXT, or --prompts FILE to take it from a file; one of them")
+    if values["row"] is not None and source is None:
+        raise ConfigError("--row is a row of --prompts FILE, which is not given")
+    if source is None:
+        return prompt_from(_standard_input() if text == "-" else text, response)
+    prompt = prompt_of_row(source, values["row"])
+    if response is None:
+        return prompt
+    return replace(prompt, response=prompt_from("?", response).response)
+
+
+def _standard_input() -> str:
+    from constitutional.errors import ConfigError
+    from constitutional.yamlfile import MAX_BYTES
+
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"the prompt on standard input is larger than {MAX_BYTES:,} bytes")
+    try:
+        return data.decode("utf-8").rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the prompt on standard input is not UTF-8 at byte {error.start:,}") from error
+
+
+def _check(spec: TrialSpec, *, watching: bool) -> None:
+    """Refuse what can't be tried before a model is loaded; a watched file may be wrong for now."""
+    from constitutional.errors import InputError
+    from constitutional.registry import find_constitution
+
+    try:
+        spec.load()
+    except InputError as error:
+        there = all(find_constitution(name).exists() for name in spec.constitutions)
+        in_files = all(problem.place for problem in error.problems)
+        if not (watching and there and in_files):
+            raise

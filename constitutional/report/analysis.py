@@ -1,0 +1,23 @@
+"""Every figure of an `Analysis`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from constitutional.report.likeness import draw_likeness
+from constitutional.report.principles import draw_changes, draw_failed_checks, draw_overview
+from constitutional.workbench.analysis import Analysis
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_all(analysis: Analysis) -> dict[str, Figure]:
+    """The figures that the run has data for, by the name of their files; nothing is saved."""
+    figures = {
+        "principles": draw_overview(analysis),
+        "changes": draw_changes(analysis),
+        "failed-checks": draw_failed_checks(analysis),
+        "critique-likeness": draw_likeness(analysis),
+    }
+    return {name: figure for name, figure in figures.items() if figure}

@@ -1,0 +1,261 @@
+"""What to look at in an analysis: a few plain sentences, each with the number that it rests on.
+
+A remark is made only where the data leave little doubt: where a whole interval lies beyond a threshold, not where a mean
+does. Of many principles compared, one always looks worst; for those comparisons the interval is widened by the number of
+principles (Bonferroni). Principles with too few rounds get that one remark and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from constitutional.workbench.critiques import IDENTICAL, Likeness
+from constitutional.workbench.estimates import Estimate, wilson
+from constitutional.workbench.principle_stats import PrincipleStats, Revisions
+
+FEW_ROUNDS = 10
+"""Rounds below which a principle is not judged."""
+FEW_PAIRS = 5
+"""Pairs of critiques below which two principles are not compared."""
+MUCH = 0.2
+"""Share of a run's revisions from which a check that they fail is a matter of the whole run."""
+RARELY = 0.25
+"""A principle's critiques find something rarely where the whole interval is below this."""
+HARDLY = 0.15
+"""A principle's revisions hardly change anything where the whole interval of the edit distance is below this."""
+BOILERPLATE = 0.6
+"""Likeness of a principle's critiques on different chains from which they are boilerplate."""
+
+KINDS = (
+    "never-drawn",
+    "not-in-constitution",
+    "off-weight",
+    "fails",
+    "near-identical",
+    "boilerplate",
+    "finds-little",
+    "changes-little",
+    "shortens",
+    "lengthens",
+    "run-fails",
+    "critiques-cut-off",
+    "few-rounds",
+)
+"""Every kind of remark, the gravest first."""
+
+_ADVICE = {
+    "empty": "have no text (`empty`): look at the prompt set, or take another model",
+    "truncated": "were cut off by the token limit (`truncated`): raise --max-tokens",
+    "unchanged": "are the text that was to be revised (`unchanged`): a larger model or other few-shot examples may help",
+    "critique": "talk about the response instead of being one (`critique`): a larger model or other few-shot examples may help",
+    "copied-example": "repeat a few-shot example (`copied-example`): a larger model or other examples may help",
+    "copied-prompt": "repeat the user's message (`copied-prompt`): a larger model or another prompt set may help",
+}
+_LISTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing to look at.
+
+    Attributes:
+        kind: one of `KINDS`.
+        principles: ids of those that it is about, the worst first; empty where it is about the run.
+        text: a sentence for a person.
+    """
+
+    kind: str
+    principles: tuple[str, ...]
+    text: str
+
+
+def severity(kinds: Sequence[str]) -> int:
+    """Where something with these remarks belongs: 0 is the gravest."""
+    return min((KINDS.index(kind) for kind in kinds), default=len(KINDS))
+
+
+def remark_on(
+    overall: PrincipleStats, principles: Sequence[PrincipleStats], likenesses: Sequence[Likeness]
+) -> tuple[Remark, ...]:
+    """What there is to look at, the gravest first.
+
+    Args:
+        overall: all principles together.
+        principles: each of them.
+        likenesses: of their critiques.
+    """
+    enough = [stats for stats in principles if stats.draws.rounds >= FEW_ROUNDS]
+    found = [
+        *_drawn(principles),
+        *_outliers(overall, enough),
+        *_alike(likenesses, {stats.id for stats in enough}),
+        *_effects(enough),
+        *_whole_run(overall),
+    ]
+    few = [stats.id for stats in principles if 0 < stats.draws.rounds < FEW_ROUNDS]
+    if few:
+        text = f"drawn in fewer than {FEW_ROUNDS} rounds, too few to judge; run more prompts or rounds"
+        found.append(Remark("few-rounds", tuple(few), f"{_listed(few)}: {text}."))
+    return tuple(sorted(found, key=lambda remark: KINDS.index(remark.kind)))
+
+
+def _drawn(principles: Sequence[PrincipleStats]) -> Iterator[Remark]:
+    known = any(stats.draws.expected is not None for stats in principles)
+    never = [stats.id for stats in principles if not stats.draws.rounds]
+    if never:
+        rounds = principles[0].draws.share.n
+        text = f"never drawn in {rounds:,} rounds; run more prompts or rounds, or give more weight"
+        yield Remark("never-drawn", tuple(never), f"{_listed(never)}: {text}.")
+    strange = [stats.id for stats in principles if known and stats.draws.expected == 0]
+    if strange:
+        text = "drawn, but the constitution has no such principle that can be"
+        yield Remark("not-in-constitution", tuple(strange), f"{_listed(strange)}: {text}.")
+    for stats in principles:
+        draws = stats.draws
+        if not draws.expected or not draws.rounds:
+            continue
+        low, high = wilson(draws.share.value, draws.share.n, 1 - 0.01 / len(principles))
+        if not low <= draws.expected <= high:
+            text = (
+                f"drawn in {draws.rounds:,} rounds where its weight expects {draws.expected * draws.share.n:,.0f}, "
+                "more apart than chance explains; are these the weights that the run was made with?"
+            )
+            yield Remark("off-weight", (stats.id,), f"{stats.id}: {text}")
+
+
+def _outliers(overall: PrincipleStats, enough: Sequence[PrincipleStats]) -> Iterator[Remark]:
+    """Principles whose revisions fail more often than those of the run."""
+    if not overall.revisions or len(enough) < 2:
+        return
+    usual = overall.revisions.failed.value
+    worst = [
+        (stats.revisions.failed, stats.id, _most(stats.revisions))
+        for stats in enough
+        if stats.revisions and _surely_above(stats.revisions.failed, usual, len(enough))
+    ]
+    for failed, id, most in sorted(worst, key=lambda one: (-one[0].value, one[1])):
+        text = f"{_percent(failed)} of its revisions fail a check, mostly `{most}`; of the whole run's, {usual:.0%}"
+        yield Remark("fails", (id,), f"{id}: {text}.")
+
+
+def _alike(likenesses: Sequence[Likeness], enough: set[str]) -> Iterator[Remark]:
+    for like in likenesses:
+        same = like.same_chain
+        if not like.itself and same and same.n >= FEW_PAIRS and same.value >= IDENTICAL:
+            text = (
+                f"on the same chains their critiques are near-identical (likeness {same.value:.2f}, {same.n:,} pairs); "
+                "one of the two may do, or they need sharper critique requests"
+            )
+            yield Remark("near-identical", (like.first, like.second), f"{like.first}, {like.second}: {text}.")
+    boilerplate = [
+        (like.elsewhere, like.first)
+        for like in likenesses
+        if like.itself
+        and like.elsewhere is not None
+        and like.elsewhere >= BOILERPLATE
+        and like.first in enough
+    ]
+    if boilerplate:
+        boilerplate.sort(key=lambda one: (-one[0], one[1]))
+        ids = [id for _, id in boilerplate]
+        text = (
+            f"much the same critique whatever the response (likeness {_range([x for x, _ in boilerplate])})"
+        )
+        yield Remark("boilerplate", tuple(ids), f"{_listed(ids)}: {text}.")
+
+
+def _effects(enough: Sequence[PrincipleStats]) -> Iterator[Remark]:
+    """Critiques that find little, revisions that change little, shorten or lengthen."""
+    found = [(stats.critiques.found, stats.id) for stats in enough if stats.critiques]
+    changed = [(s.revisions.changed, s.id) for s in enough if s.revisions and s.revisions.changed]
+    length = [(s.revisions.length, s.id) for s in enough if s.revisions and s.revisions.length]
+    for kind, estimates, above, limit, text in (
+        (
+            "finds-little",
+            found,
+            False,
+            RARELY,
+            "critiques found something in only {} of rounds; the request may be too narrow, or not for these prompts",
+        ),
+        (
+            "changes-little",
+            changed,
+            False,
+            HARDLY,
+            "revisions hardly change a word (edit distance {}); does the revision request ask for anything?",
+        ),
+        (
+            "shortens",
+            length,
+            False,
+            0.5,
+            "revisions are less than half as long as what they revise ({} of it); ask to keep what was helpful",
+        ),
+        (
+            "lengthens",
+            length,
+            True,
+            2.0,
+            "revisions are more than twice as long as what they revise ({} of it)",
+        ),
+    ):
+        beyond = [
+            (estimate.value, id)
+            for estimate, id in estimates
+            if estimate.chains > 1 and (_low(estimate) > limit if above else _high(estimate) < limit)
+        ]
+        beyond.sort(key=lambda one: (-one[0] if above else one[0], one[1]))
+        if beyond:
+            ids = [id for _, id in beyond]
+            share = _range([value for value, _ in beyond], percent=True)
+            yield Remark(kind, tuple(ids), f"{_listed(ids)}: {text.format(share)}.")
+
+
+def _whole_run(overall: PrincipleStats) -> Iterator[Remark]:
+    revisions, critiques = overall.revisions, overall.critiques
+    for check, count in revisions.checks.items() if revisions else ():
+        assert revisions
+        if count >= MUCH * revisions.count and count >= FEW_ROUNDS:
+            advice = _ADVICE.get(check, f"fail the check `{check}`")
+            yield Remark("run-fails", (), f"{count / revisions.count:.0%} of all revisions {advice}.")
+    if critiques and critiques.truncated >= max(FEW_ROUNDS, MUCH * critiques.count):
+        share = critiques.truncated / critiques.count
+        text = f"{share:.0%} of all critiques were cut off by the token limit: raise --max-tokens."
+        yield Remark("critiques-cut-off", (), text)
+
+
+def _surely_above(estimate: Estimate, limit: float, comparisons: int) -> bool:
+    if not estimate.effective:
+        return False
+    return wilson(estimate.value, estimate.effective, 1 - 0.05 / comparisons)[0] > limit
+
+
+def _low(estimate: Estimate) -> float:
+    return estimate.value if estimate.low is None else estimate.low
+
+
+def _high(estimate: Estimate) -> float:
+    return estimate.value if estimate.high is None else estimate.high
+
+
+def _most(revisions: Revisions) -> str:
+    return max(revisions.checks, key=lambda check: revisions.checks[check])
+
+
+def _percent(estimate: Estimate) -> str:
+    interval = (
+        "" if estimate.low is None or estimate.high is None else f" ({estimate.low:.0%}–{estimate.high:.0%})"
+    )
+    return f"{estimate.value:.0%}{interval}"
+
+
+def _range(values: Sequence[float], *, percent: bool = False) -> str:
+    low, high = (f"{value:.0%}" if percent else f"{value:.2f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _listed(ids: Sequence[str]) -> str:
+    if len(ids) <= _LISTED + 1:
+        return ", ".join(ids)
+    return f"{', '.join(ids[:_LISTED])} and {len(ids) - _LISTED} more"

@@ -1,0 +1,170 @@
+"""Means, proportions and their 95 % intervals over observations that come in clusters: the rounds of one chain.
+
+Rounds of one chain are about the same prompt and build on each other, so they are not independent, and an interval that
+counted each as new evidence would be too narrow. Both kinds of interval take the chain as the unit of sampling:
+
+- a mean: a t interval around the ratio of totals, its variance linearised over chains (the "ultimate cluster" estimator of
+  survey statistics; Cochran 1977, chapter 11), with one degree of freedom less than there are chains;
+- a proportion: Wilson's interval at the effective number of observations, n divided by the design effect (Korn and
+  Graubard 1998), which is between the number of chains and n. Where every chain has one observation, it is Wilson's own.
+
+Sums are all that is kept, so memory does not grow with the data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean or a proportion, and what is known of it.
+
+    Attributes:
+        value: the mean, or the proportion between 0 and 1.
+        low: lower end of the interval; None where nothing can be said of the spread: fewer than two chains, or
+            (of a mean) values that are all the same.
+        high: its upper end; None likewise.
+        n: observations: rounds, revisions, pairs.
+        chains: different chains that they come from.
+        effective: of a proportion, how many independent observations tell as much; None of a mean.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    chains: int
+    effective: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate as JSON has it, at six decimals: what is beyond is noise of the arithmetic."""
+        low, high = (None if end is None else round(end, 6) for end in (self.low, self.high))
+        return {"value": round(self.value, 6), "low": low, "high": high, "n": self.n, "chains": self.chains}
+
+    def transformed(self, function: Callable[[float], float]) -> Estimate:
+        """The estimate under an increasing function, such as from logarithms back to what they are of."""
+        low, high = (None if end is None else function(end) for end in (self.low, self.high))
+        return Estimate(function(self.value), low, high, self.n, self.chains)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Observations of one quantity, gathered chain by chain; for a proportion, each is 0 or 1."""
+
+    n: int = 0
+    chains: int = 0
+    total: float = 0.0
+    _squared_sizes: int = field(default=0, repr=False)
+    _squared_sums: float = field(default=0.0, repr=False)
+    _products: float = field(default=0.0, repr=False)
+    _lowest: float = field(default=math.inf, repr=False)
+    _highest: float = field(default=-math.inf, repr=False)
+
+    def add(self, observations: Sequence[float]) -> None:
+        """Take all observations of one more chain; none is no chain."""
+        if not observations:
+            return
+        size, subtotal = len(observations), float(sum(observations))
+        self.n += size
+        self.chains += 1
+        self.total += subtotal
+        self._squared_sizes += size * size
+        self._squared_sums += subtotal * subtotal
+        self._products += size * subtotal
+        self._lowest = min(self._lowest, *observations)
+        self._highest = max(self._highest, *observations)
+
+    def mean(self, *, within: tuple[float, float] | None = None) -> Estimate | None:
+        """The mean with its t interval over chains; None where there is no observation.
+
+        Args:
+            within: ends that the quantity can't leave; the interval is cut there.
+        """
+        if not self.n:
+            return None
+        mean = self.total / self.n
+        if self.chains < 2 or self._highest - self._lowest < 1e-12:
+            return Estimate(mean, None, None, self.n, self.chains)
+        from scipy.stats import t  # type: ignore[import-untyped]
+
+        half = float(t.ppf((1 + CONFIDENCE) / 2, self.chains - 1)) * math.sqrt(self._variance(mean))
+        low, high = mean - half, mean + half
+        if within:
+            low, high = max(within[0], low), min(within[1], high)
+        return Estimate(mean, low, high, self.n, self.chains)
+
+    def proportion(self) -> Estimate | None:
+        """The proportion with Wilson's interval over chains; None where there is no observation."""
+        if not self.n:
+            return None
+        share = self.total / self.n
+        if self.chains < 2:
+            return Estimate(share, None, None, self.n, self.chains, 1)
+        effective = self._effective(share)
+        return Estimate(share, *wilson(share, effective), self.n, self.chains, effective)
+
+    def _variance(self, mean: float) -> float:
+        """Variance of the mean, from the spread of the chains' totals around what their sizes expect."""
+        spread = self._squared_sums - 2 * mean * self._products + mean * mean * self._squared_sizes
+        return max(0.0, spread) * self.chains / (self.chains - 1) / self.n**2
+
+    def _effective(self, share: float) -> float:
+        """How many independent observations tell as much."""
+        if not 0 < share < 1:  # no spread to learn from: as if all rounds of a chain were one
+            return self.chains
+        simple = share * (1 - share) / (self.n - 1)
+        effect = self._variance(share) / simple
+        return min(self.n, max(self.chains, self.n / effect)) if effect > 0 else self.n
+
+
+def wilson(share: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval of a proportion; `n` need not be whole, which is why no library's is used."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    scale = 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
+    # the ends of 0 and 1 are exact; the arithmetic misses them by a hair
+    return (0.0 if share == 0 else max(0.0, middle - half)), (1.0 if share == 1 else min(1.0, middle + half))
+
+
+def draw_shares(weights: Sequence[float], count: int) -> list[float]:
+    """The share of rounds in which each principle is drawn, where each round draws `count` different ones by weight.
+
+    Principles race, each with an exponential time of rate its weight, and the first `count` are drawn (`assignment.py`).
+    So a principle is drawn if, at the moment it arrives, fewer than `count` others have; the moment is integrated out.
+
+    Args:
+        weights: greater than 0.
+        count: how many are drawn at once, at most as many as there are weights.
+
+    Returns:
+        Shares between 0 and 1 that sum to `count`.
+    """
+    if count == 1:
+        return [weight / sum(weights) for weight in weights]
+    if count >= len(weights):
+        return [1.0] * len(weights)
+    import numpy as np
+
+    nodes, masses = np.polynomial.legendre.leggauss(200)
+    moments, masses = (nodes + 1) / 2, masses / 2
+    shares = []
+    for index, weight in enumerate(weights):
+        arrived = np.zeros(
+            (count, len(moments))
+        )  # [k]: probability that k others came first; more don't matter
+        arrived[0] = 1.0
+        for other in (*weights[:index], *weights[index + 1 :]):
+            later = moments ** (other / weight)  # the moment is written as this principle's own survival
+            arrived[1:] = arrived[1:] * later + arrived[:-1] * (1 - later)
+            arrived[0] *= later
+        shares.append(float(arrived.sum(axis=0) @ masses))
+    total = sum(shares)
+    return [min(1.0, share * count / total) for share in shares]

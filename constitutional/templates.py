@@ -8,7 +8,7 @@ al. 2022, as real chat turns rather than one transcript.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -272,21 +272,38 @@ def _stay_inside(folder: Path, path: Path) -> None:
 
 
 def _examples(folder: Path, marker: str) -> tuple[Example, ...]:
-    document = _load(folder, "examples.yaml")
+    _stay_inside(folder, folder / "examples.yaml")
+    return load_examples(folder / "examples.yaml", marker)
+
+
+def load_examples(path: Path, marker: str | None = None) -> tuple[Example, ...]:
+    """Load a file of few-shot examples.
+
+    Args:
+        path: the file, an `examples.yaml`.
+        marker: the sentence that no critique may hold which a revision follows: the set's clean marker.
+
+    Raises:
+        TemplateError: with every problem found.
+    """
+    document = load_yaml(path, error=TemplateError)
     entries = validate(document, ExamplesFile, error=TemplateError).examples
     problems = []
     examples = []
     for index, entry in enumerate(entries):
-        turns = (
-            [TurnEntry(role="user", content=entry.prompt)] if isinstance(entry.prompt, str) else entry.prompt
+        turns: Sequence[Message | TurnEntry] = (
+            [Message("user", entry.prompt)] if isinstance(entry.prompt, str) else entry.prompt
         )
+        if any(not turn.content.strip() for turn in turns):
+            message = "there is a turn without a text"
+            problems.append(Problem(message, document.place("examples", index, "prompt")))
         place = document.place("examples", index)
         if not turns or [turn.role for turn in turns] != ["user", "assistant"] * (len(turns) // 2) + ["user"]:
             message = "turns must alternate, from a user's to a user's"
             problems.append(Problem(message, document.place("examples", index, "prompt")))
         if (entry.revision is None) != (entry.revision_request is None):
             problems.append(Problem("give both revision_request and revision, or neither", place))
-        if entry.revision is not None and marker in entry.critique:
+        if marker and entry.revision is not None and marker in entry.critique:
             message = f"the critique has the clean marker {marker!r}, but a revision follows"
             problems.append(Problem(message, document.place("examples", index, "critique")))
         prompt = tuple(Message(turn.role, turn.content.strip()) for turn in turns)

@@ -33,11 +33,13 @@ test-slow: $(STAMP) ## run the tests that take minutes each
 	@$(BIN)/constitutional model pull smollm2-135m
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-check: $(STAMP) ## lint, formatting, types, generated docs up to date
+check: $(STAMP) ## lint, formatting, types, generated files up to date, shipped constitutions against their schema
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m constitutional.cli.docs --check
+	$(BIN)/check-jsonschema --check-metaschema constitutions/constitution.schema.json
+	$(BIN)/check-jsonschema --schemafile constitutions/constitution.schema.json constitutions/*.yaml
 
 docs: $(STAMP) ## write the generated docs anew
 	$(BIN)/python -m constitutional.cli.docs

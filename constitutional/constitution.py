@@ -18,7 +18,8 @@ from pathlib import Path
 from constitutional.assignment import content_hash
 from constitutional.errors import ConstitutionError, Problem, nearest
 
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ID_PATTERN = "[a-z0-9]+(-[a-z0-9]+)*"
+MAX_ID_LENGTH = 100
 _TEXTS = ("critique", "revision", "preference")
 
 
@@ -191,7 +192,7 @@ def load_constitution(name_or_path: str | Path) -> Constitution:
 
 def is_id(text: object) -> bool:
     """Whether this can be the id of a constitution or a principle."""
-    return isinstance(text, str) and len(text) <= 100 and _ID.fullmatch(text) is not None
+    return isinstance(text, str) and len(text) <= MAX_ID_LENGTH and re.fullmatch(ID_PATTERN, text) is not None
 
 
 def id_problem(text: object) -> str:
@@ -199,7 +200,7 @@ def id_problem(text: object) -> str:
     hint = ""
     if isinstance(text, str):
         words = re.findall("[a-z0-9]+", text.lower())
-        hint = f"; write {'-'.join(words)!r}" if words and len(text) <= 100 else ""
+        hint = f"; write {'-'.join(words)!r}" if words and len(text) <= MAX_ID_LENGTH else ""
     rule = "lower-case letters and digits in words joined by '-', at most 100 characters"
     return f"{text!r} is not an id: {rule}{hint}"
 

@@ -54,10 +54,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, where it is, and what to do about it."""
+    """One thing that is wrong, where it is, and what to do about it.
+
+    Attributes:
+        message: what is wrong, and what to do about it.
+        place: where.
+        rule: the rule of `constitutional constitution lint` that it breaks, where there is one.
+    """
 
     message: str
     place: Place | None = None
+    rule: str | None = None
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from constitutional.errors import InputError, Problem, nearest
-from constitutional.yamlfile import Document, Steps, describe
+from constitutional.yamlfile import MAX_PROBLEMS, Document, Steps, describe
 
 
 class FileModel(BaseModel):
@@ -64,8 +64,13 @@ def validate(document: Document, model: type[M], *, error: type[InputError] = In
     try:
         return model.model_validate(document.value)
     except ValidationError as bad:
-        found = [_problem(document, model, detail) for detail in bad.errors(include_url=False)]
-    raise error(in_order(found))
+        raise error(problems_of(bad, document, model)) from None
+
+
+def problems_of(bad: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
+    """What a model refuses about a document, in the order of the file; at most `yamlfile.MAX_PROBLEMS`."""
+    details = bad.errors(include_url=False)[:MAX_PROBLEMS]
+    return in_order([_problem(document, model, detail) for detail in details])
 
 
 def in_order(problems: list[Problem]) -> list[Problem]:
@@ -79,14 +84,13 @@ def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -
     steps, kind = detail["loc"], detail["type"]
     if kind == "extra_forbidden":
         valid = {name for owner in _models_at(model, steps[:-1]) for name in _keys(owner)}
-        return Problem(
-            f"unknown key {steps[-1]!r}; {nearest(str(steps[-1]), valid)}", document.place(*steps, key=True)
-        )
+        message = f"unknown key {steps[-1]!r}; {nearest(str(steps[-1]), valid)}"
+        return Problem(message, document.place(*steps, key=True), "unknown-key")
     # A union's members are steps of pydantic's own that the file doesn't have: cut them off.
     inside = _inside(document, steps[:-1] if kind == "missing" else steps)
     if kind == "missing":
-        return Problem(f"{str(steps[-1])!r} is missing; add it", document.place(*inside))
-    return Problem(_message(detail), document.place(*inside))
+        return Problem(f"{str(steps[-1])!r} is missing; add it", document.place(*inside), "missing-key")
+    return Problem(_message(detail), document.place(*inside), "wrong-value")
 
 
 def _message(detail: ErrorDetails) -> str:
@@ -96,6 +100,8 @@ def _message(detail: ErrorDetails) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"must be {words} {context[name]}, not {describe(detail['input'])}"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} entries, not {context['actual_length']:,}"
     if kind == "finite_number":
         return f"must be a finite number, not {detail['input']}"
     if kind == "literal_error":

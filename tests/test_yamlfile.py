@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from constitutional.errors import ConfigError, InputError
+from constitutional.errors import ConfigError, InputError, Place, Problem
 from constitutional.schema import FileModel, validate
-from constitutional.yamlfile import MAX_BYTES, Document, load_yaml
+from constitutional.yamlfile import MAX_BYTES, Document, load_yaml, parse_yaml
 
 
 class Step(FileModel):
@@ -125,6 +125,32 @@ def test_the_parser_in_plain_python_refuses_the_same(load, monkeypatch):
         "a: 1\n---\n",
     ):
         refusal(load, content)
+
+
+def test_what_is_refused_leaves_the_rest_readable(tmp_path):
+    path = tmp_path / "file.yaml"
+    path.write_text("a: !x 1\nb: &y 2\nb: 3\nc: *y\nd: 4\n")
+    document, problems = parse_yaml(path)
+    assert document.value == {"a": "1", "b": 2, "c": None, "d": 4}
+    assert [problem.rule for problem in problems] == [
+        "yaml-feature",
+        "yaml-feature",
+        "duplicate-key",
+        "yaml-feature",
+    ]
+    for content in (
+        "a: !x 1\nb: [\n",
+        "- &x 1\n",
+        "a: !x 1\n---\nb: 1\n",
+        "".join(f"k{n}: !x 1\n" for n in range(60)),
+    ):
+        path.write_text(content)
+        document, problems = parse_yaml(path)
+        assert document is None and problems
+    assert parse_yaml(tmp_path / "none.yaml") == (
+        None,
+        [Problem("there is no such file", Place(tmp_path / "none.yaml"), "unreadable-file")],
+    )
 
 
 def test_all_problems_of_a_file_are_reported_at_once(load):

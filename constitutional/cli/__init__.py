@@ -13,13 +13,29 @@ from constitutional.errors import ConstitutionalError, Interrupted
 
 _HERE = "constitutional.cli"
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "demo": (f"{_HERE}.demo", "demo", "Make a small SL-CAI data set with the embedded model, and print one chain of it."),
-    "revise": (f"{_HERE}.revise", "revise", "Make SL-CAI data: chains of response, critique and revision, and SFT data."),
+    "demo": (
+        f"{_HERE}.demo",
+        "demo",
+        "Make a small SL-CAI data set with the embedded model, and print one chain of it.",
+    ),
+    "revise": (
+        f"{_HERE}.revise",
+        "revise",
+        "Make SL-CAI data: chains of response, critique and revision, and SFT data.",
+    ),
     "show": (f"{_HERE}.show", "show", "Show a run, or one of its chains with what each revision changed."),
-    "constitution": (f"{_HERE}.constitution", "constitution", "The workbench for constitution files: check, compare and try them."),
+    "constitution": (
+        f"{_HERE}.constitution",
+        "constitution",
+        "The workbench for constitution files: check, compare and try them.",
+    ),
     "prompts": (f"{_HERE}.prompts", "prompts", "List prompt sets, and show what they render."),
     "model": (f"{_HERE}.model", "model", "The embedded models: list them, pull one, find its folder."),
-    "completion": (f"{_HERE}.completion", "completion", "Print the script that completes commands in your shell."),
+    "completion": (
+        f"{_HERE}.completion",
+        "completion",
+        "Print the script that completes commands in your shell.",
+    ),
 }
 """Every command: the module that holds it, its name there, and what it is for."""
 
@@ -35,7 +51,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."

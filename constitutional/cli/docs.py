@@ -1,10 +1,12 @@
-"""Writes docs/cli.md from the commands: `python -m constitutional.cli.docs [--check]`."""
+"""Writes what is generated: docs/cli.md from the commands, docs/lint.md from the rules, and the JSON Schema of constitution files that
+ships beside them, from the loader's models: `python -m constitutional.cli.docs [--check]`.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import click
 
 from constitutional.cli import COMMANDS, cli
 
-PATH = Path(__file__).parents[2] / "docs" / "cli.md"
+_ROOT = Path(__file__).parents[2]
+PATH = _ROOT / "docs" / "cli.md"
 _WIDE: dict[str, Any] = {"max_content_width": 100, "terminal_width": 100}
 _HEAD = """# The command line
 
@@ -46,14 +49,40 @@ def _contexts() -> Iterator[click.Context]:
                 yield click.Context(inner, parent=context, info_name=below, **_WIDE)
 
 
+def _lint_page() -> str:
+    from constitutional.workbench.lint.page import page
+
+    return page()
+
+
+def _schema() -> str:
+    from constitutional.workbench.json_schema import schema_text
+
+    return schema_text()
+
+
+GENERATED: dict[Path, Callable[[], str]] = {
+    PATH: page,
+    _ROOT / "docs" / "lint.md": _lint_page,
+    _ROOT / "constitutions" / "constitution.schema.json": _schema,
+}
+"""Every generated file, and what it has to be."""
+
+
 def main() -> None:
-    """Write the page, or with --check say whether it is up to date."""
-    new = page()
-    if "--check" not in sys.argv:
-        PATH.parent.mkdir(exist_ok=True)
-        PATH.write_text(new, encoding="utf-8")
-    elif not PATH.exists() or PATH.read_text(encoding="utf-8") != new:
-        sys.exit("docs/cli.md is not what the commands say: run make docs")
+    """Write the generated files, or with --check say which are not up to date."""
+    stale = []
+    for path, made in GENERATED.items():
+        new = made()
+        if path.exists() and path.read_text(encoding="utf-8") == new:
+            continue
+        if "--check" in sys.argv:
+            stale.append(str(path.relative_to(_ROOT)))
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(new, encoding="utf-8")
+    if stale:
+        sys.exit(f"not what the code says: {', '.join(stale)}: run make docs")
 
 
 if __name__ == "__main__":

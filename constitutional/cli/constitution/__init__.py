@@ -13,10 +13,18 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "show": (f"{_HERE}.listing", "show_command", "Show a constitution, with everything it extends resolved."),
     "lint": (f"{_HERE}.lint", "lint", "Find mistakes and weak spots, each with its place and what to do."),
     "schema": (f"{_HERE}.schema", "schema", "Print the JSON Schema by which editors complete and check."),
-    "diff": (f"{_HERE}.diff", "diff", "Compare two constitutions, and say which rows of a run an edit redoes."),
+    "diff": (
+        f"{_HERE}.diff",
+        "diff",
+        "Compare two constitutions, and say which rows of a run an edit redoes.",
+    ),
     "try": (f"{_HERE}.trial", "try_command", "Try a constitution on a prompt, again on each save if asked."),
     "analyse": (f"{_HERE}.analyse", "analyse", "Say what each principle did in a run: table, JSON, figures."),
-    "import": (f"{_HERE}.convert", "import_command", "Turn principles in another format into a constitution."),
+    "import": (
+        f"{_HERE}.convert",
+        "import_command",
+        "Turn principles in another format into a constitution.",
+    ),
     "export": (f"{_HERE}.convert", "export_command", "Write a constitution in another format."),
 }
 """Every command: the module that holds it, its name there, and what it is for."""

@@ -1,0 +1,149 @@
+"""`constitutional constitution lint`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from constitutional.workbench.lint.linter import Report
+    from constitutional.workbench.lint.rule import Finding
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+@click.command()
+@click.argument("targets", metavar="[NAME_OR_FILE]...", nargs=-1)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="github: annotations of a workflow.",
+)
+@click.option(
+    "--select", multiple=True, metavar="RULE", help="Go by these rules only. Repeatable, or with commas."
+)
+@click.option(
+    "--ignore", multiple=True, metavar="RULE", help="Leave these rules out. Repeatable, or with commas."
+)
+@click.option("--strict", is_flag=True, help="Let warnings fail, too.")
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Tokens that one text of a principle may have.",
+)
+@click.option("--model", "-m", help="Count tokens as this model does; estimated if not given.")
+@click.option("--explain", metavar="RULE", help="Print what a rule finds, why, and its examples.")
+@click.pass_context
+def lint(
+    ctx: click.Context,
+    targets: tuple[str, ...],
+    form: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    strict: bool,
+    budget: int,
+    model: str | None,
+    explain: str | None,
+) -> None:
+    """Find mistakes in constitutions, and what is likely to go wrong with them.
+
+    Takes names, files and folders; checks all in ./constitutions if none is given. Exits with 2 if there are errors, and with
+    --strict if there are warnings; else with 0. The rules are in docs/lint.md.
+    """
+    from constitutional.workbench.lint.linter import chosen_rules, find_rule, lint, model_limits
+    from constitutional.workbench.lint.page import explain as explained
+    from constitutional.workbench.lint.reading import Limits
+
+    if explain is not None:
+        click.echo(explained(find_rule(explain)))
+        return
+    selected, ignored = _ids(select), _ids(ignore)
+    chosen_rules(selected, ignored)  # before a tokenizer is loaded for nothing
+    limits = model_limits(model, budget) if model else Limits(budget)
+    report = lint(targets, select=selected, ignore=ignored, limits=limits)
+    if form == "json":
+        click.echo(_as_json(report))
+    else:
+        for finding in report.findings:
+            click.echo(_as_github(finding) if form == "github" else _as_text(finding))
+        click.echo(_summary(report), err=form == "github")
+    ctx.exit(2 if report.count("error") or (strict and report.count("warning")) else 0)
+
+
+def _ids(given: tuple[str, ...]) -> list[str]:
+    return [id.strip() for ids in given for id in ids.split(",") if id.strip()]
+
+
+def _as_text(finding: Finding) -> str:
+    from constitutional.cli.text import inert
+
+    severity = click.style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
+    place = finding.place
+    where = ":".join(str(part) for part in (place.path, place.line, place.column) if part is not None)
+    return (
+        f"{inert(where)}: {severity}: {inert(finding.message)} {click.style(f'[{finding.rule}]', dim=True)}"
+    )
+
+
+def _as_json(report: Report) -> str:
+    import json
+
+    findings = [
+        {
+            "rule": finding.rule,
+            "severity": finding.severity,
+            "message": finding.message,
+            "path": str(finding.place.path),
+            "line": finding.place.line,
+            "column": finding.place.column,
+            "field": finding.place.field,
+        }
+        for finding in report.findings
+    ]
+    counts = {
+        "errors": report.count("error"),
+        "warnings": report.count("warning"),
+        "notes": report.count("note"),
+    }
+    files = [str(path) for path in report.files]
+    return json.dumps({"files": files, "findings": findings, **counts, "ignored": report.ignored}, indent=2)
+
+
+def _as_github(finding: Finding) -> str:
+    """A finding as a command of GitHub's workflows, which marks the line in the pull request."""
+    from constitutional.cli.text import inert
+
+    place = finding.place
+    values = {"file": place.path, "line": place.line, "col": place.column, "title": finding.rule}
+    named = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in values.items() if value is not None)
+    kind = "notice" if finding.severity == "note" else finding.severity
+    return f"::{kind} {named}::{_escaped(inert(finding.message))}"
+
+
+def _escaped(value: object, also: str = "") -> str:
+    from constitutional.cli.text import inert
+
+    text = inert(str(value))
+    for character in f"%\r\n{also}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+def _summary(report: Report) -> str:
+    def number(count: int, noun: str) -> str:
+        return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+    counts = {
+        "error": report.count("error"),
+        "warning": report.count("warning"),
+        "note": report.count("note"),
+    }
+    found = ", ".join(number(count, noun) for noun, count in counts.items() if count) or "nothing found"
+    ignored = f" ({report.ignored:,} ignored by comments)" if report.ignored else ""
+    return f"{number(len(report.files), 'file')}: {found}{ignored}"

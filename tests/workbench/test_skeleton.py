@@ -1,0 +1,149 @@
+"""A new constitution: loads and lints clean as it stands, and overwrites nothing."""
+
+import pytest
+
+from constitutional.composition import compose
+from constitutional.constitution import load_constitution
+from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.registry import list_constitutions
+from constitutional.workbench.json_schema import MODELINE, SCHEMA_NAME
+from constitutional.workbench.lint.linter import lint
+from constitutional.workbench.skeleton import new_constitution
+from tests.helpers import REPOSITORY
+
+SHIPPED = sorted(path.stem for path in (REPOSITORY / "constitutions").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_its_name_finds_it_and_it_lints_clean(folder):
+    made = new_constitution("my-rules")
+    assert made.path == (folder / "constitutions" / "my-rules.yaml").relative_to(folder)
+    assert made.argument == "my-rules" and made.warnings == ()
+    loaded = load_constitution(made.argument)
+    assert loaded.id == "my-rules" and loaded.for_revise() and loaded.for_label()
+    assert lint().findings == ()
+    assert made.path.read_text(encoding="utf-8").splitlines()[0] == MODELINE
+    assert made.schema == made.path.parent / SCHEMA_NAME and made.schema.is_file()
+    assert new_constitution("other").schema is None
+    assert {"my-rules", "other"} <= {entry.name for entry in list_constitutions()}
+
+
+@pytest.mark.parametrize("base", SHIPPED)
+def test_it_can_build_on_every_shipped_one(base):
+    made = new_constitution("my-rules", extends=base)
+    assert len(load_constitution("my-rules").principles) == len(load_constitution(base).principles) + 1
+    assert lint([made.path]).findings == ()
+
+
+@pytest.mark.parametrize("name", ["2024", "no", "null", "on", "1e3", "2026-01-01", "0x1f", "y"])
+def test_a_name_that_yaml_would_read_as_something_else_is_quoted(name):
+    new_constitution(name)
+    assert load_constitution(name).id == name
+
+
+def test_its_comments_are_true_when_the_marks_are_taken_away():
+    made = new_constitution("my-rules", extends="harmlessness")
+    text = made.path.read_text(encoding="utf-8")
+    for comment, change in (
+        ("# drop: [id-of-a-principle]", "drop: [privacy]"),
+        ("# weight: 2  ", "weight: 2  "),
+        ("# tags: [clarity]", "tags: [clarity]"),
+        ("# source: where", "source: where"),
+        ("# - id: id-of-a-principle", "- id: illegality"),
+        ("  #   weight: 2", "    weight: 2"),
+    ):
+        assert text.count(comment) == 1
+        text = text.replace(comment, change)
+    made.path.write_text(text, encoding="utf-8")
+    loaded = load_constitution("my-rules")
+    assert [p.id for p in loaded.principles if p.weight == 2] == ["illegality", "plain-words"]
+    assert loaded.principle("plain-words").tags == ("clarity",)
+    assert lint().findings == ()
+
+
+def test_a_base_given_as_a_file_is_named_relative_to_the_new_one(folder):
+    (folder / "bases" / "it's: here").mkdir(parents=True)
+    base = folder / "bases" / "it's: here" / "base.yaml"
+    base.write_text("id: base\nprinciples: [{id: x, preference: Which is kinder?}]\n", encoding="utf-8")
+    made = new_constitution("my-rules", extends=str(base))
+    assert str(folder) not in made.path.read_text(encoding="utf-8")
+    assert len(compose(made.path).principles) == 2
+    other = new_constitution("other", out="deep/er/other.yml", extends="bases/it's: here/base.yaml")
+    assert len(compose(other.path).principles) == 2
+    assert other.argument == "deep/er/other.yml"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "..",
+        "../up",
+        "a/b",
+        "/etc/x",
+        "A",
+        "a b",
+        "a.yaml",
+        "ü",
+        "a\0",
+        "x" * 101,
+        "-a",
+        "con:stitution",
+        "a\n",
+    ],
+)
+def test_a_name_that_is_no_id_is_refused(folder, name):
+    with pytest.raises(ConfigError, match="the name can't be used"):
+        new_constitution(name)
+    assert list(folder.iterdir()) == []
+
+
+def test_no_file_is_overwritten(folder):
+    made = new_constitution("my-rules")
+    before = made.path.read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="there is a file already"):
+        new_constitution("my-rules")
+    (folder / "constitutions" / "short.yml").write_text("mine")
+    with pytest.raises(ConfigError, match=r"short.yml: there is a file already"):
+        new_constitution("short")
+    (folder / "constitutions" / "link.yaml").symlink_to(folder / "elsewhere.yaml")
+    with pytest.raises(ConfigError, match="there is a file already"):
+        new_constitution("link")
+    assert not (folder / "elsewhere.yaml").exists()
+    assert made.path.read_text(encoding="utf-8") == before
+
+
+def test_a_base_that_can_not_be_used_leaves_nothing_behind(folder):
+    (folder / "bad.yaml").write_text("id: bad\n")
+    for base, error, says in (
+        ("harmlesness", ConstitutionError, "did you mean 'harmlessness'"),
+        ("gone.yaml", ConstitutionError, "no such file"),
+        ("bad.yaml", ConstitutionError, "there are no principles"),
+    ):
+        with pytest.raises(error, match=says):
+            new_constitution("my-rules", extends=base)
+    with pytest.raises(ConfigError, match="can't extend itself"):
+        new_constitution("harmlessness", extends="harmlessness")
+    assert [path.name for path in folder.iterdir()] == ["bad.yaml"]
+
+
+def test_a_name_that_hides_a_shipped_one_is_told():
+    assert "no longer the shipped" in new_constitution("harmlessness").warnings[0]
+
+
+def test_what_can_not_be_written_is_told(folder):
+    (folder / "file").write_text("")
+    for out, says in (
+        ("file/rules.yaml", "can't be written"),
+        ("rules.txt", "ends in .yaml or .yml"),
+        ("rules", "ends in .yaml or .yml"),
+        ("a\0.yaml", "can't be written"),
+        ("x" * 300 + ".yaml", "can't be written"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            new_constitution("rules", out=out)

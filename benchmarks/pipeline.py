@@ -37,7 +37,7 @@ from constitutional import (
 )
 from constitutional.engines import open_engine
 from constitutional.engines.vllm import VLLMEngine
-from constitutional.job import Report
+from constitutional.jobs.job import Report
 from constitutional.records import Choice, Generation, Message, Sampling
 from constitutional.remembering import RequestKeys
 from constitutional.scheduler import Scheduler, Waiting

@@ -15,22 +15,22 @@ _PUBLIC = {
     "Choice": "records",
     "Constitution": "constitution",
     "ConstitutionalError": "errors",
-    "DataSettings": "sl_cai",
+    "DataSettings": "jobs.sl_cai",
     "Engine": "engines.base",
     "EngineSettings": "engines",
     "Generation": "records",
-    "JobOptions": "job",
+    "JobOptions": "jobs.job",
     "Message": "records",
     "Principle": "constitution",
     "Prompt": "records",
     "PromptSet": "templates",
-    "Report": "job",
+    "Report": "jobs.job",
     "ReviseSettings": "stages.revise",
     "Round": "records",
     "Sampling": "records",
     "ScriptedEngine": "engines.scripted",
-    "build_sl_cai": "sl_cai",
-    "build_sl_cai_async": "sl_cai",
+    "build_sl_cai": "jobs.sl_cai",
+    "build_sl_cai_async": "jobs.sl_cai",
     "load_constitution": "constitution",
     "load_prompt_set": "templates",
     "open_engine": "engines",
@@ -75,9 +75,9 @@ if TYPE_CHECKING:
     from constitutional.engines.base import Engine
     from constitutional.engines.scripted import ScriptedEngine
     from constitutional.errors import ConstitutionalError
-    from constitutional.job import JobOptions, Report
+    from constitutional.jobs.job import JobOptions, Report
+    from constitutional.jobs.sl_cai import DataSettings, build_sl_cai, build_sl_cai_async
     from constitutional.records import Chain, Choice, Generation, Message, Prompt, Round, Sampling
-    from constitutional.sl_cai import DataSettings, build_sl_cai, build_sl_cai_async
     from constitutional.sources import read_prompts
     from constitutional.stages.respond import respond
     from constitutional.stages.revise import ReviseSettings, revise

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from constitutional.cli.text import inert
 from constitutional.engines.base import Engine
-from constitutional.job import Estimate
+from constitutional.jobs.job import Estimate
 from constitutional.ledger import PlanCounts
 from constitutional.pipeline import Pipeline
 from constitutional.remembering import Stats

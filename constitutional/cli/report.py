@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from constitutional.cli.progress import Display
 from constitutional.cli.text import inert
-from constitutional.job import Report
+from constitutional.jobs.job import Report
 
 
 def print_report(report: Report, display: Display) -> None:

@@ -104,9 +104,9 @@ def run_revise(values: dict[str, Any], *, debug: bool = False) -> int:
     from constitutional.cli.progress import Display, default_interrupts
     from constitutional.cli.report import print_report
     from constitutional.engines import open_engine
-    from constitutional.job import JobOptions
+    from constitutional.jobs.job import JobOptions
+    from constitutional.jobs.sl_cai import DataSettings, build_sl_cai
     from constitutional.rundir import ENGINE_LOG
-    from constitutional.sl_cai import DataSettings, build_sl_cai
 
     settings = settings_from(
         ReviseSettings,

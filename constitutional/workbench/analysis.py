@@ -18,10 +18,10 @@ from typing import Any
 
 from constitutional.constitution import Constitution
 from constitutional.errors import ConfigError
+from constitutional.jobs.sl_cai_rows import CHAIN
 from constitutional.ledger import Ledger, StoredRow
 from constitutional.records import Row
 from constitutional.rundir import open_ledger
-from constitutional.sl_cai_rows import CHAIN
 from constitutional.workbench.attention import Remark, remark_on, severity
 from constitutional.workbench.critiques import CritiqueSample, Likeness, words
 from constitutional.workbench.estimates import Estimate, draw_shares

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from constitutional.constitution import Constitution, load_constitution
 from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.jobs.sl_cai_recipe import read_recipe
 from constitutional.ledger import Ledger
 from constitutional.records import Row
 from constitutional.rundir import read_manifest
-from constitutional.sl_cai_recipe import read_recipe
 from constitutional.stages.revise import STAGE
 
 

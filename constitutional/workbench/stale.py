@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from constitutional.constitution import Constitution
 from constitutional.errors import ConfigError, TemplateError
-from constitutional.job import Estimate, estimate_cost
+from constitutional.jobs.job import Estimate, estimate_cost
+from constitutional.jobs.sl_cai_recipe import Recipe, read_recipe
+from constitutional.jobs.sl_cai_rows import SLCAIRows
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
 from constitutional.pipeline import count_remembered
 from constitutional.records import Row
 from constitutional.rundir import open_ledger
-from constitutional.sl_cai_recipe import Recipe, read_recipe
-from constitutional.sl_cai_rows import SLCAIRows
 from constitutional.stages.revise import Reviser
 from constitutional.templates import PromptSet, load_prompt_set
 from constitutional.workbench.diff import diff_constitutions

@@ -2,11 +2,11 @@
 
 from constitutional.constitution import Constitution, Principle
 from constitutional.engines.base import EngineFacts
+from constitutional.jobs.sl_cai_data import DataSettings
+from constitutional.jobs.sl_cai_recipe import Recipe
 from constitutional.ledger import PlannedRow
 from constitutional.records import Chain, Message, Outcome, Round, Step
 from constitutional.rundir import RunDirectory
-from constitutional.sl_cai_data import DataSettings
-from constitutional.sl_cai_recipe import Recipe
 from constitutional.stages.revise import ReviseSettings
 
 RESPONSE = "one two three four five six seven eight nine ten"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from constitutional import Constitution, DataSettings, JobOptions, ReviseSettings
 from constitutional.engines.base import EngineFacts
 from constitutional.errors import ConfigError, ConstitutionError, EngineTimeout, RequestRefused, TemplateError
+from constitutional.jobs.sl_cai_recipe import Recipe
 from constitutional.ledger import Ledger
-from constitutional.sl_cai_recipe import Recipe
 from constitutional.workbench.stale import cost_of_edit, made_with
 from tests.helpers import PROMPT_SET, CountingEngine, constitution, drawn, principle, run
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from constitutional.errors import ConfigError, nearest
+from constitutional.jobs.sl_cai_rows import CHAIN, HELPFUL, is_good
 from constitutional.ledger import Ledger, StoredRow
 from constitutional.records import Message, Row, Step
 from constitutional.rundir import DataSet
-from constitutional.sl_cai_rows import CHAIN, HELPFUL, is_good
 from constitutional.stages.checks import CHECKS
 
 

@@ -16,13 +16,13 @@ from constitutional.constitution import Constitution, load_constitution
 from constitutional.engines import EngineSettings, open_engine
 from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import ConfigError
-from constitutional.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.sl_cai_data import DataSettings, SLCAIData
+from constitutional.jobs.sl_cai_recipe import Recipe
+from constitutional.jobs.sl_cai_rows import CHAIN, HELPFUL, SLCAIRows, bad_input
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.records import Row
 from constitutional.rundir import DataSet
-from constitutional.sl_cai_data import DataSettings, SLCAIData
-from constitutional.sl_cai_recipe import Recipe
-from constitutional.sl_cai_rows import CHAIN, HELPFUL, SLCAIRows, bad_input
 from constitutional.sources import PromptSource, read_prompts
 from constitutional.stages.revise import STAGE, Reviser, ReviseSettings
 from constitutional.templates import PromptSet, load_prompt_set

@@ -14,9 +14,9 @@ from pathlib import Path
 from constitutional.constitution import Constitution, Principle
 from constitutional.engines.base import EngineFacts
 from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.jobs.sl_cai_data import DataSettings
 from constitutional.ledger import Ledger
 from constitutional.records import Row
-from constitutional.sl_cai_data import DataSettings
 from constitutional.stages.revise import STAGE, ReviseSettings
 
 

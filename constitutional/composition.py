@@ -12,6 +12,7 @@ constitution or raises; `examine` gives what there is, and the problems beside i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,13 +22,14 @@ from typing import Any, cast
 
 from constitutional.constitution import Constitution, Principle, id_problem, is_id, principle_problems
 from constitutional.constitution_file import ConstitutionFile, lost_fields, salvage
-from constitutional.errors import ConstitutionError, Place, Problem, nearest
-from constitutional.registry import find_constitution, is_path, real_path
+from constitutional.errors import ConstitutionError, InputError, Place, Problem, nearest
+from constitutional.registry import exists, find_base, is_path, real_path
 from constitutional.schema import in_order
-from constitutional.yamlfile import MAX_PROBLEMS, Document, parse_yaml
+from constitutional.yamlfile import MAX_PROBLEMS, Document, parse_yaml, read_text
 
 MAX_DEPTH = 20
 _TEXTS = ("critique", "revision", "preference")
+_MARK = re.compile(r"^(?:principles|extends)[ \t]*:", re.MULTILINE)
 
 
 @dataclass
@@ -89,7 +91,7 @@ def compose(path: Path) -> Constitution:
 
 def examine(path: Path) -> Examined:
     """Read a constitution's file and those it extends, as far as that is possible, with every problem found."""
-    reader = _Reader()
+    reader = _Reader(path)
     found = reader.read(path, ())
     if found.file is not None and found.document is not None:
         for id, draft in found.drafts.items():
@@ -104,7 +106,8 @@ def examine(path: Path) -> Examined:
 class _Reader:
     """The files that were read for one constitution, each once, and all their problems."""
 
-    def __init__(self) -> None:
+    def __init__(self, outermost: Path) -> None:
+        self.outermost = outermost
         self.files: dict[Path, Examined] = {}
         self.problems: list[Problem] = []
         self.taken: set[tuple[str, int | None, int | None]] = set()
@@ -120,13 +123,23 @@ class _Reader:
             if self.counts[kind] <= MAX_PROBLEMS:
                 self.problems.append(problem)
 
-    def read(self, path: Path, stack: tuple[Path, ...]) -> Examined:
-        """Read a file and its bases; `stack` are the files that extend it."""
+    def read(self, path: Path, stack: tuple[Path, ...], named: Place | None = None) -> Examined:
+        """Read a file and its bases; `stack` are the files that extend it, `named` is where the last one does."""
         key = real_path(path)
         if key in self.files:
             return self.files[key]
         found = self.files[key] = Examined(path)
         found.document, problems = parse_yaml(path)
+        if named and _is_other(path, found.document):
+            found.document = None
+            self.add(
+                Problem(
+                    f"{path} is no constitution: it has neither `principles` nor `extends`",
+                    named,
+                    "unknown-base",
+                )
+            )
+            return found
         self.add(*problems)
         if found.document is None:
             return found
@@ -174,22 +187,29 @@ class _Reader:
         def refusal(message: str, rule: str) -> ConstitutionError:
             return ConstitutionError(Problem(message, place, rule))
 
-        if is_path(name):
-            if Path(name).is_absolute():
-                message = f"{name!r} is an absolute path; give it relative to this file"
-                raise refusal(message, "unknown-base")
-            found = path.parent / name
-            if not found.exists():
-                raise refusal(f"there is no file {name!r} beside this one", "unknown-base")
-        else:
-            found = find_constitution(name)
+        found = find_base(name, path, self.outermost)
+        if is_path(name) and not exists(found):
+            raise refusal(f"there is no file {name!r} beside this one", "unknown-base")
         key = real_path(found)
         if key in stack:
             cycle = " → ".join(str(file) for file in (*stack[stack.index(key) :], key))
             raise refusal(f"a constitution can't extend itself: {cycle}", "extends-cycle")
         if len(stack) >= MAX_DEPTH:
             raise refusal(f"more than {MAX_DEPTH} constitutions extend each other", "extends-cycle")
-        return self.read(found, stack)
+        return self.read(found, stack, place)
+
+
+def _is_other(path: Path, document: Document | None) -> bool:
+    """Whether a file can be read and is something else than a constitution: then nothing in it is to be shown.
+
+    A file that is no YAML to its end is one where a line begins as those of a constitution do.
+    """
+    if document is not None:
+        return not document.value.keys() & {"principles", "extends"}
+    try:
+        return not _MARK.search(read_text(path))
+    except InputError:
+        return False
 
 
 def _own(file: ConstitutionFile, document: Document) -> tuple[dict[str, Draft], list[Problem]]:

@@ -19,6 +19,9 @@ from constitutional.schema import FileModel, problems_of
 from constitutional.yamlfile import MAX_PROBLEMS, Document
 
 MAX_BASES = 100
+MAX_PRINCIPLES = 5_000
+"""More than anybody draws from: a file of another sort, which would take gigabytes to check entry by entry."""
+MAX_TAGS = 100
 
 # What the loader checks after composition, said in the JSON Schema too.
 _ID: dict[str, Any] = {"pattern": f"^{ID_PATTERN}$", "maxLength": MAX_ID_LENGTH}
@@ -56,7 +59,9 @@ class PrincipleEntry(FileModel):
         description="How often it is drawn, relative to the others: greater than 0; 2 is twice as often as 1.",
         json_schema_extra=_POSITIVE,
     )
-    tags: list[str] = Field(default_factory=list, description="Words for your own selection.")
+    tags: list[str] = Field(
+        default_factory=list, max_length=MAX_TAGS, description="Words for your own selection."
+    )
     source: str = Field(default="", description="Where the rule comes from, for people.")
 
 
@@ -74,9 +79,14 @@ class ConstitutionFile(FileModel):
         max_length=MAX_BASES,
         description="Constitutions to take principles over from: names, or paths relative to this file.",
     )
-    drop: list[str] = Field(default_factory=list, description="Ids of inherited principles to leave out.")
+    drop: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_PRINCIPLES,
+        description="Ids of inherited principles to leave out.",
+    )
     principles: list[PrincipleEntry] = Field(
         default_factory=list,
+        max_length=MAX_PRINCIPLES,
         description="The principles, after the inherited ones; one with an inherited id overrides it key by key.",
     )
 

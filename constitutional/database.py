@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from constitutional.errors import ConfigError
+from constitutional.errors import ConfigError, DamagedError
 
 
 class Database:
@@ -22,14 +22,18 @@ class Database:
         path: the file.
         schema: the statements that make its tables, each harmless where they are there; one of them is `meta (name, value)`.
         version: of the schema; a file of a later one is refused.
+        if_damaged: what the user can do about a file that is.
         read_only: for readers beside a running writer. A file without tables reads as an empty one.
 
     Raises:
-        ConfigError: the file is no such database, or one of a newer version, or can't be written.
+        DamagedError: the file is no database, or damaged; reading and writing may raise it too.
+        ConfigError: it is one of a newer version, or can't be written.
     """
 
-    def __init__(self, path: Path, schema: str, version: int, *, read_only: bool = False) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, schema: str, version: int, *, if_damaged: str, read_only: bool = False
+    ) -> None:
+        self.path, self._if_damaged = path, if_damaged
         with self.readable_errors():
             if read_only:
                 self.db = sqlite3.connect(
@@ -100,8 +104,8 @@ class Database:
         except sqlite3.OperationalError as error:
             raise ConfigError(_advice(error, self.path)) from error
         except sqlite3.DatabaseError as error:
-            raise ConfigError(
-                f"{self.path} is damaged or not a ledger ({error}); use another --out"
+            raise DamagedError(
+                f"{self.path} is damaged or not a ledger ({error}); {self._if_damaged}"
             ) from error
 
 

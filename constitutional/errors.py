@@ -8,6 +8,7 @@
     │   ├── TemplateError                       a prompt set or one of its templates
     │   ├── SourceError                         a file of prompts
     │   ├── ConfigError                         a setting, a flag, a refused change of a run
+    │   │   └── DamagedError                        a database file that can't be read any more
     │   └── RunLockedError                      another process writes this run
     ├── PrerequisiteError                   3   something is not installed, not downloaded, not reachable
     ├── EngineError                         4   what an engine can answer instead of text
@@ -102,6 +103,10 @@ class SourceError(InputError):
 
 class ConfigError(InputError):
     """A setting that is wrong, or a change of a run that is refused."""
+
+
+class DamagedError(ConfigError):
+    """A database file that is damaged, or none."""
 
 
 class RunLockedError(InputError):

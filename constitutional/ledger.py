@@ -20,6 +20,7 @@ from constitutional.database import Database, dump
 from constitutional.records import Outcome, Row, Status
 
 _SCHEMA_VERSION = 1
+_IF_DAMAGED = "restore it from a copy, or run anew with another --out"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (
@@ -112,11 +113,12 @@ class Ledger(Database):
         read_only: for readers beside a running writer.
 
     Raises:
-        ConfigError: the file is not a ledger, or one of a newer version, or can't be written.
+        DamagedError: the file is not a ledger, or damaged; reading and writing may raise it too.
+        ConfigError: it is one of a newer version, or can't be written.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        super().__init__(path, _SCHEMA, _SCHEMA_VERSION, read_only=read_only)
+        super().__init__(path, _SCHEMA, _SCHEMA_VERSION, if_damaged=_IF_DAMAGED, read_only=read_only)
 
     # ------------------------------------------------------------------ the plan
 
@@ -321,9 +323,14 @@ class Ledger(Database):
     # ------------------------------------------------------------------ generations
 
     def recall(self, key: str) -> list[Any] | None:
-        """The value remembered under `key`, or None."""
-        found = self.read("SELECT value FROM generations WHERE key = ?", key)
-        return json.loads(found[0][0]) if found else None
+        """The value remembered under `key`, or None; what can't be read as one is not remembered."""
+        # as a blob: what is no UTF-8 is then a broken value too, not a broken file
+        found = self.read("SELECT CAST(value AS BLOB) FROM generations WHERE key = ?", key)
+        try:
+            value = json.loads(found[0][0]) if found else None
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, list) else None
 
     def sent(self, kind: str, id: str) -> None:
         """Record that a request of this row is about to be sent to the engine."""
@@ -341,10 +348,6 @@ class Ledger(Database):
             )
             if not more_in_flight:
                 self.db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
-
-    def count_generations(self) -> int:
-        """How many generations are remembered."""
-        return int(self.read("SELECT count(*) FROM generations")[0][0])
 
     def forget_generations(self) -> None:
         """Forget every generation, and give their space back."""

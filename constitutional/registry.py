@@ -48,6 +48,45 @@ def find_constitution(name_or_path: str | Path) -> Path:
     return _find(str(name_or_path), "constitutions", "constitution", ConstitutionError)
 
 
+def find_base(name: str, extending: Path, outermost: Path) -> Path:
+    """The file that a constitution's `extends` means; one that is given as a path need not exist.
+
+    What a stranger's constitution extends is read, and its mistakes are reported: so a path, its links followed, has to lie
+    where constitutions are expected. That is the working directory, the folder of the file that extends it, and the folder
+    above that of the constitution that was asked for.
+
+    Args:
+        name: a name, or a path relative to the file that extends it.
+        extending: the file that extends it.
+        outermost: the constitution that was asked for.
+
+    Raises:
+        ConstitutionError: there is none of that name, or the path is not one that a constitution may extend.
+    """
+    if not is_path(name):
+        return find_constitution(name)
+    if Path(name).is_absolute():
+        raise ConstitutionError(f"{name!r} is an absolute path; give it relative to this file")
+    if not name.endswith(SUFFIXES):
+        raise ConstitutionError(f"{name!r} does not end in .yaml or .yml, as a constitution's file does")
+    found = extending.parent / name
+    above = real_path(outermost.parent).parent
+    allowed = [Path.cwd(), extending.parent, *([above] if above != above.parent else [])]
+    if not any(is_inside(found, folder) for folder in allowed):
+        raise ConstitutionError(
+            f"{name!r} lies outside of {allowed[0]}, where you are, and of the folders around the constitution; what is "
+            "extended has to lie in one of them, links followed: copy it there, or work in a folder above both"
+        )
+    return found
+
+
+def constitution_files(name: str) -> list[Path]:
+    """The files that a name can stand for, whether or not they are there; the first that is there is what it means."""
+    return [
+        path for folder, _ in _folders("constitutions") for path in _candidates(folder, name, "constitutions")
+    ]
+
+
 def find_prompt_set(name_or_path: str | Path) -> Path:
     """The folder of a prompt set.
 
@@ -88,6 +127,22 @@ def real_path(path: Path) -> Path:
         return path
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something at a path; a name that no file can have, or one that can't be looked up, is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or in a folder that this user may not search; a NUL
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder at a path, as far as that can be told; see `exists`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, its links followed, lies in a folder."""
     return real_path(path).is_relative_to(real_path(folder))
@@ -101,7 +156,7 @@ def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
         )
     for folder, _ in _folders(kind):
         for path in _candidates(folder, name, kind):
-            if not path.exists():
+            if not exists(path):
                 continue
             if not is_inside(path, folder):
                 raise error(
@@ -121,7 +176,10 @@ def _list(kind: str) -> list[Entry]:
         except OSError:  # there is none, or it can't be read
             continue
         for path in paths:
-            name = _name_of(path, kind)
+            try:
+                name = _name_of(path, kind)
+            except OSError:  # a folder whose names can be read, but nothing else
+                continue
             if name and _NAME.fullmatch(name) and is_inside(path, folder):
                 found.setdefault(name, Entry(name, path, origin))
     return sorted(found.values(), key=lambda entry: entry.name)

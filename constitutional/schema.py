@@ -101,7 +101,7 @@ def _message(detail: ErrorDetails) -> str:
         name, words = _BOUNDS[kind]
         return f"must be {words} {context[name]}, not {describe(detail['input'])}"
     if kind == "too_long":
-        return f"must have at most {context['max_length']} entries, not {context['actual_length']:,}"
+        return f"must have at most {context['max_length']:,} entries, not {context['actual_length']:,}"
     if kind == "finite_number":
         return f"must be a finite number, not {detail['input']}"
     if kind == "literal_error":

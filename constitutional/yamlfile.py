@@ -1,9 +1,9 @@
 """YAML files as plain Python, with the place of every value, and refusals that say where.
 
 What is read is YAML 1.1 less all that can surprise or attack: no tags, anchors, aliases or merge keys, no
-duplicate keys, keys that are text, one document whose top level is a mapping, at most 5 MB and 50 levels. The
-parser's events are read one by one, so neither nesting nor aliases can exhaust the stack or the memory. Every
-problem of a file is reported at once, each with its line and column.
+duplicate keys, keys that are text, one document whose top level is a mapping, at most 5 MB, 50 levels and
+200,000 values. The parser's events are read one by one, so neither nesting nor aliases nor very many values can
+exhaust the stack or the memory. Every problem of a file is reported at once, each with its line and column.
 
 Constitutions, prompt sets, `--config` files and experiments are all read here: `load_yaml`, then `validate`
 against a `FileModel` (see `schema.py`). `parse_yaml` also gives what could be read of a file with problems.
@@ -24,6 +24,8 @@ from constitutional.errors import InputError, Place, Problem
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 50
+MAX_VALUES = 200_000
+"""Each takes about a kilobyte while a file is read, however short it is."""
 MAX_PROBLEMS = 50
 """So many problems are reported; a file with more has the same mistake everywhere."""
 MAX_NUMBER_LENGTH = 100
@@ -142,7 +144,8 @@ def _parse(
         reader.problems.append(Problem("the file is empty", Place(path), "yaml-syntax"))
     fits = isinstance(reader.value, top_level)
     if not reader.problems and not fits:
-        found = describe(reader.value)
+        # Its kind alone: what is given as a constitution may be a link to a file of secrets.
+        found = _kind(reader.value)
         message = f"the top level must be a mapping (`key: value` lines), not {found}"
         reader.problems.append(Problem(message, Place(path, 1, 1), "yaml-syntax"))
     if not whole or not fits:
@@ -201,8 +204,6 @@ def forbidden_character(text: str) -> str | None:
 
 def describe(value: object) -> str:
     """A value as an error message names it, cut short where it is long."""
-    if value is None:
-        return "nothing"
     if isinstance(value, bool):
         return f"{str(value).lower()} (a YAML yes/no; quote it to make it text)"
     if isinstance(value, str):
@@ -213,11 +214,23 @@ def describe(value: object) -> str:
         )
     if isinstance(value, int | float):
         return f"the number {value}"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
+    if value is None or isinstance(value, dict | list):
+        return _kind(value)
     return f"the date {value} (quote it to make it text)"
+
+
+def _kind(value: object) -> str:
+    """What sort of value it is."""
+    names: dict[type, str] = {
+        type(None): "nothing",
+        dict: "a mapping",
+        list: "a list",
+        str: "a text",
+        bool: "a yes/no value",
+        int: "a number",
+        float: "a number",
+    }
+    return names.get(type(value), "a date")
 
 
 class _Stop(Exception):
@@ -241,6 +254,7 @@ class _Reader:
         self.path = path
         self.value: Any = None
         self.started = False
+        self.values = 0
         self.problems: list[Problem] = []
         self.positions: dict[Steps, tuple[int, int]] = {}
         self.key_positions: dict[Steps, tuple[int, int]] = {}
@@ -333,6 +347,12 @@ class _Reader:
         self.stack.append(_Open(value, self.add(event, value)))
 
     def add(self, event: yaml.Event, value: object) -> Steps:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self.refuse(
+                event, f"more than {MAX_VALUES:,} values, the most that a file may have", "unreadable-file"
+            )
+            raise _Stop
         if not self.stack:
             self.value = value
             steps: Steps = ()

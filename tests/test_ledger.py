@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constitutional.errors import ConfigError
+from constitutional.errors import ConfigError, DamagedError
 from constitutional.ledger import PAGE, Ledger, PlanCounts, PlannedRow
 from constitutional.records import Outcome
+from tests.helpers import count_generations
 
 
 @pytest.fixture
@@ -170,8 +171,21 @@ def test_what_was_stored_is_there_after_the_file_was_closed_and_opened(ledger):
     assert statuses(again) == {"a": "ok", "b": None}
     assert (again.recall("k1"), again.recall("none")) == (["text", "stop"], None)
     assert (again.read_meta("binding"), again.read_meta("none")) == ({"seed": 0}, None)
-    assert again.count_generations() == 2
+    assert count_generations(again) == 2
     again.close()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "[", '["text', "nothing", '"text"', "{}", "null", "[" * 100_000, b'["\xff"]', b"\x00", "NaN\x00"],
+    ids=repr,
+)
+def test_a_broken_value_is_not_remembered(ledger, value):
+    with ledger.transaction():
+        ledger.db.execute("INSERT INTO generations VALUES ('k', CAST(? AS TEXT))", (value,))
+    assert ledger.recall("k") is None
+    ledger.answered("chain", "a", [("k", ["ä", "stop"])])
+    assert ledger.recall("k") == ["ä", "stop"]
 
 
 def test_what_made_a_plan_is_stored_when_it_is_applied_and_not_before(ledger):
@@ -278,7 +292,9 @@ def test_a_reader_finds_a_file_of_any_name(tmp_path, name):
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path, read_only):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"no database " * 1000)
-    with pytest.raises(ConfigError, match="damaged or not a ledger"):
+    with pytest.raises(
+        DamagedError, match=r"damaged or not a ledger .*; restore it from a copy, or run anew"
+    ):
         Ledger(path, read_only=read_only)
     assert path.read_bytes() == b"no database " * 1000
 

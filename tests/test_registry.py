@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from constitutional.errors import ConstitutionError, TemplateError
-from constitutional.registry import find_constitution, find_prompt_set, list_constitutions, list_prompt_sets
+from constitutional.registry import (
+    exists,
+    find_constitution,
+    find_prompt_set,
+    is_folder,
+    list_constitutions,
+    list_prompt_sets,
+)
 
 
 @pytest.fixture
@@ -36,9 +43,8 @@ def test_the_working_directory_comes_before_the_shipped_ones(here):
     found = {(entry.name, entry.origin) for entry in list_constitutions()}
     assert {("harmlessness", "./constitutions"), ("mine", "./constitutions")} <= found
     assert ("harmlessness", "shipped") not in found
-    assert [(entry.name, entry.path, entry.origin) for entry in list_prompt_sets()] == [
-        ("default", prompts, "./prompts")
-    ]
+    sets = [(entry.path, entry.origin) for entry in list_prompt_sets() if entry.name == "default"]
+    assert sets == [(prompts, "./prompts")]
 
 
 def test_a_path_is_taken_as_it_is(here):
@@ -67,6 +73,34 @@ def test_a_name_is_nothing_but_a_name(here, name):
         find_constitution(name)
     with pytest.raises(TemplateError):
         find_prompt_set(name)
+
+
+def test_a_name_that_no_file_can_have_is_the_name_of_none(here):
+    with pytest.raises(ConstitutionError, match="there is no constitution"):
+        find_constitution("x" * 5000)
+    with pytest.raises(TemplateError, match="there is no prompt set"):
+        find_prompt_set("x" * 5000)
+    for name in ("x" * 5000, "a\0b"):
+        assert not exists(here / name) and not is_folder(here / name)
+    assert exists(here) and is_folder(here) and exists(put(here / "file")) and not is_folder(here / "file")
+
+
+def test_what_can_not_be_looked_up_is_not_there(here):
+    file = put(here / "constitutions" / "mine.yaml")
+    put(here / "prompts" / "mine" / "set.yaml")
+    for folder in ("constitutions", "prompts"):
+        (here / folder).chmod(0o400)  # its names can be read, but nothing of its files
+    try:
+        if os.access(file, os.F_OK):
+            pytest.skip("this user reads everything")
+        with pytest.raises(ConstitutionError, match="there is no constitution 'mine'"):
+            find_constitution("mine")
+        with pytest.raises(TemplateError, match="there is no prompt set 'mine'"):
+            find_prompt_set("mine")
+        assert "mine" not in {entry.name for entry in (*list_constitutions(), *list_prompt_sets())}
+    finally:
+        for folder in ("constitutions", "prompts"):
+            (here / folder).chmod(0o700)
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")

@@ -175,6 +175,7 @@ def test_whatever_a_crash_leaves_is_repaired_when_the_run_is_opened_for_writing(
     for state, wanted, switched in states_of_a_switch(tmp_path, old_counts, {"sft": 4}):
         seen.add(switched)
         publish_nothing(state)
+        assert not list(state.glob(".*.partial"))
         if old_counts is None and not switched:
             assert read_manifest(state) is None
             assert not (state / CARD).exists() and files(state) == set()

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from constitutional.errors import ConfigError, InputError, Place, Problem
 from constitutional.schema import FileModel, validate
-from constitutional.yamlfile import MAX_BYTES, Document, load_yaml, parse_yaml
+from constitutional.yamlfile import MAX_BYTES, MAX_VALUES, Document, load_yaml, parse_yaml
 
 
 class Step(FileModel):
@@ -73,7 +73,7 @@ def test_scalars_are_what_yaml_makes_of_them(load):
         ("# only a comment\n", "empty", None),
         ("--- \n...\n", "must be a mapping (`key: value` lines), not nothing", 1),
         ("- a\n- b\n", "must be a mapping (`key: value` lines), not a list", 1),
-        ("just text", "not the text 'just text'", 1),
+        ("just text", "(`key: value` lines), not a text", 1),
         ("a: !!python/object:os.system x\n", "tags", 1),
         ("a: !local x\n", "tags", 1),
         ("x: 1\na: &anchor [1]\n", "anchors (&anchor)", 2),
@@ -156,6 +156,22 @@ def test_what_is_refused_leaves_the_rest_readable(tmp_path):
 def test_all_problems_of_a_file_are_reported_at_once(load):
     error = refusal(load, "a: !x 1\nb: &y 2\nb: 3\non: 4\n")
     assert [problem.place.line for problem in error.problems] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("content", ["hunter2", "'hunter2'", "20261121", "2026.1121", "2026-11-21"])
+def test_of_a_file_that_holds_one_value_nothing_is_told(load, content):
+    message = str(refusal(load, content)).partition("file.yaml")[
+        2
+    ]  # it may be a link to what is nobody's business
+    assert "must be a mapping" in message
+    assert not any(content.strip("'")[at : at + 4] in message for at in range(len(content) - 4))
+
+
+def test_a_file_of_too_many_values_is_read_no_further(load):
+    assert len(load("a: [" + "1," * (MAX_VALUES - 2) + "]").value["a"]) == MAX_VALUES - 2
+    error = refusal(load, "a: [" + "1," * (MAX_VALUES - 1) + "]\nb: [")
+    assert "more than 200,000 values" in str(error) and len(error.problems) == 1
+    assert error.problems[0].rule == "unreadable-file"
 
 
 def test_a_large_file_is_refused(load):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from difflib import SequenceMatcher
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -34,6 +35,17 @@ def data_console(file: IO[str] | None = None) -> Console:
 def inert(text: str) -> str:
     """The text with every character that could act on a terminal, or mislead its reader, shown as its code."""
     return _ACTIVE.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text.replace("\r\n", "\n"))
+
+
+def inert_line(text: str) -> str:
+    """The same on one line, for what has to be a line of its own: a file's name may have line ends in it."""
+    return inert(text).replace("\n", "\\u{a}")
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """A value as JSON that people can read too; the characters that `inert` shows as codes are escaped, as JSON does it."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _ACTIVE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def word_diff(before: str, after: str, *, colour: bool) -> Text:

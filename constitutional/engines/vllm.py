@@ -160,10 +160,12 @@ class VLLMEngine:
         """See `Engine.choose`."""
         encoder = self._ready()
         self._check_length(encoder.fewest_tokens(messages), 1)
-        longest = cached = 0
+        longest = computed = (
+            0  # tokens of the longest request, and of all of them without those from the cache
+        )
 
         async def next_logprobs(ids: list[int], token_ids: list[int]) -> list[float]:
-            nonlocal longest, cached
+            nonlocal longest, computed
             self._check_length(len(ids), 1)
             from vllm import SamplingParams
 
@@ -171,12 +173,13 @@ class VLLMEngine:
                 temperature=0, max_tokens=1, logprob_token_ids=token_ids, seed=0, detokenize=False
             )
             output = await self._send(ids, params)
-            longest, cached = max(longest, len(ids)), cached + (output.num_cached_tokens or 0)
+            longest = max(longest, len(ids))
+            computed += len(ids) - (output.num_cached_tokens or 0)
             found = output.outputs[0].logprobs[0]
             return [found[token].logprob for token in token_ids]
 
         choice = await score_options(encoder, messages, options, terminator, next_logprobs)
-        return Choice(choice.logprobs, choice.other_logprob, longest, cached)
+        return Choice(choice.logprobs, choice.other_logprob, longest, max(0, longest - computed))
 
     def _ready(self) -> ChatEncoder:
         if self._llm is None or self._encoder is None:
@@ -356,6 +359,9 @@ def cpu_dtype() -> str:
 def _set_environment(debug: bool) -> None:
     """What vLLM reads once, when it is imported. The user's own settings win."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if debug else "WARNING")
+    # Standard output is for data. A display may have put something of its own in the place of `sys.stderr`, which lets debugging
+    # be shown beside it; a log is reached by the descriptor alone. vLLM looks at this each time that an engine is made.
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr" if debug else "ext://sys.__stderr__")
     os.environ[orphan.MARK] = str(os.getpid())
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")

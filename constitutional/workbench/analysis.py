@@ -196,7 +196,7 @@ class _Reader:
             )
             for id in ids
         ]
-        remarks = remark_on(overall, principles, likenesses)
+        remarks = remark_on(overall, principles, likenesses, weights or None)
         principles = [
             replace(stats, remarks=tuple(r.kind for r in remarks if stats.id in r.principles))
             for stats in principles

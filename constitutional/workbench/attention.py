@@ -2,12 +2,15 @@
 
 A remark is made only where the data leave little doubt: where a whole interval lies beyond a threshold, not where a mean
 does. Of many principles compared, one always looks worst; for those comparisons the interval is widened by the number of
-principles (Bonferroni). Principles with too few rounds get that one remark and no other.
+principles (Bonferroni). Principles with too few rounds get that one remark and no other on what they did.
+
+Three kinds go by the value itself: `boilerplate`, since the pairs of critiques that it is a mean of share critiques, so that no
+interval of ours fits; `run-fails` and `critiques-cut-off`, which say what share of the run was lost, whatever another run would lose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from constitutional.workbench.critiques import IDENTICAL, Likeness
@@ -16,8 +19,8 @@ from constitutional.workbench.principle_stats import PrincipleStats, Revisions
 
 FEW_ROUNDS = 10
 """Rounds below which a principle is not judged."""
-FEW_PAIRS = 5
-"""Pairs of critiques below which two principles are not compared."""
+FEW_CHAINS = 5
+"""Chains with critiques of both below which two principles are not compared."""
 MUCH = 0.2
 """Share of a run's revisions from which a check that they fail is a matter of the whole run."""
 RARELY = 0.25
@@ -76,7 +79,10 @@ def severity(kinds: Sequence[str]) -> int:
 
 
 def remark_on(
-    overall: PrincipleStats, principles: Sequence[PrincipleStats], likenesses: Sequence[Likeness]
+    overall: PrincipleStats,
+    principles: Sequence[PrincipleStats],
+    likenesses: Sequence[Likeness],
+    drawable: Collection[str] | None = None,
 ) -> tuple[Remark, ...]:
     """What there is to look at, the gravest first.
 
@@ -84,10 +90,11 @@ def remark_on(
         overall: all principles together.
         principles: each of them.
         likenesses: of their critiques.
+        drawable: ids of the principles that the constitution has to draw; None where that is not known.
     """
     enough = [stats for stats in principles if stats.draws.rounds >= FEW_ROUNDS]
     found = [
-        *_drawn(principles),
+        *_drawn(principles, drawable),
         *_outliers(overall, enough),
         *_alike(likenesses, {stats.id for stats in enough}),
         *_effects(enough),
@@ -100,14 +107,13 @@ def remark_on(
     return tuple(sorted(found, key=lambda remark: KINDS.index(remark.kind)))
 
 
-def _drawn(principles: Sequence[PrincipleStats]) -> Iterator[Remark]:
-    known = any(stats.draws.expected is not None for stats in principles)
+def _drawn(principles: Sequence[PrincipleStats], drawable: Collection[str] | None) -> Iterator[Remark]:
     never = [stats.id for stats in principles if not stats.draws.rounds]
     if never:
         rounds = principles[0].draws.share.n
         text = f"never drawn in {rounds:,} rounds; run more prompts or rounds, or give more weight"
         yield Remark("never-drawn", tuple(never), f"{_listed(never)}: {text}.")
-    strange = [stats.id for stats in principles if known and stats.draws.expected == 0]
+    strange = [stats.id for stats in principles if drawable is not None and stats.id not in drawable]
     if strange:
         text = "drawn, but the constitution has no such principle that can be"
         yield Remark("not-in-constitution", tuple(strange), f"{_listed(strange)}: {text}.")
@@ -142,9 +148,11 @@ def _outliers(overall: PrincipleStats, enough: Sequence[PrincipleStats]) -> Iter
 def _alike(likenesses: Sequence[Likeness], enough: set[str]) -> Iterator[Remark]:
     for like in likenesses:
         same = like.same_chain
-        if not like.itself and same and same.n >= FEW_PAIRS and same.value >= IDENTICAL:
+        if like.itself or not same or not {like.first, like.second} <= enough:
+            continue
+        if same.chains >= FEW_CHAINS and _low(same) >= IDENTICAL:
             text = (
-                f"on the same chains their critiques are near-identical (likeness {same.value:.2f}, {same.n:,} pairs); "
+                f"on the same chains their critiques are near-identical (likeness {same.value:.2f}, {same.chains:,} chains); "
                 "one of the two may do, or they need sharper critique requests"
             )
             yield Remark("near-identical", (like.first, like.second), f"{like.first}, {like.second}: {text}.")

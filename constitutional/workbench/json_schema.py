@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from constitutional.atomic import refuse_to_overwrite, write_text
 from constitutional.errors import ConfigError, Place
 
 SCHEMA_NAME = "constitution.schema.json"
@@ -63,22 +64,23 @@ def schema_text() -> str:
 
 
 def write_schema(path: Path) -> None:
-    """Write the schema to a file; one that holds another version of it is replaced.
+    """Write the schema to a file, and make the folder for it; one that holds another version of it is replaced.
 
     Raises:
         ConfigError: there is something else at that path, or it can't be written.
     """
-    if (path.exists() or path.is_symlink()) and not _is_ours(path):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as bad:  # ValueError: a NUL in the name
+        reason = bad.strerror if isinstance(bad, OSError) else bad
+        raise ConfigError(f"can't be written: {reason}", Place(path)) from bad
+    refuse_to_overwrite(path, force=True)  # before it is read: a pipe would never end
+    if path.exists() and not _is_ours(path):
         raise ConfigError(
             "this is something else than a schema of constitution files, so it is left alone; give another --out",
             Place(path),
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(schema_text(), encoding="utf-8")
-    except (OSError, ValueError) as bad:  # ValueError: a NUL in the name
-        reason = bad.strerror if isinstance(bad, OSError) else bad
-        raise ConfigError(f"can't be written: {reason}", Place(path)) from bad
+    write_text(path, schema_text(), force=True)
 
 
 def write_schema_beside(constitution: Path) -> Path | None:

@@ -12,12 +12,12 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from constitutional.engines.base import Engine
-from constitutional.errors import ConfigError, EngineDied, EngineError
+from constitutional.errors import ConfigError, DamagedError, EngineDied, EngineError
 from constitutional.ledger import Ledger
 from constitutional.records import Choice, Generation, Message, Sampling
 from constitutional.remembering import RequestKeys, RowEngine, Shared, Stats, Supervisor
@@ -28,6 +28,14 @@ MOST_BYTES = 256 << 20
 GRACE_S = 0.5
 """For so long a request goes on that nobody waits for any more."""
 _KIND = "try"
+
+_T = TypeVar("_T")
+Say = Callable[[str], object]
+
+
+def _nobody(sentence: str) -> None:
+    """For those who need not be told."""
+
 
 _Request = tuple[tuple[Message, ...], Sampling, int]
 
@@ -111,48 +119,94 @@ class RememberingEngine:
         return row
 
 
-class FreshLedger(Ledger):
-    """A ledger that recalls only what was stored through it, and so replaces what it held before."""
+class Memory(Ledger):
+    """A ledger that is only of use, never needed: one that is found damaged, whenever, is moved aside and begun anew.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._own: set[str] = set()
+    Args:
+        path: the file, made where there is none.
+        fresh: recall only what was stored through this object, which so replaces what the file held before.
+        say: takes a sentence for the user where it had to be begun anew.
+    """
+
+    def __init__(self, path: Path, *, fresh: bool = False, say: Say = _nobody) -> None:
+        self._own: set[str] | None = set() if fresh else None
+        self._say = say
+        try:
+            super().__init__(path)
+        except DamagedError as error:
+            self._begin_anew(error)
 
     def recall(self, key: str) -> list[Any] | None:
         """See `Ledger.recall`."""
-        return super().recall(key) if key in self._own else None
+        if self._own is not None and key not in self._own:
+            return None
+        return self._mending(lambda: super(Memory, self).recall(key))
+
+    def sent(self, kind: str, id: str) -> None:
+        """See `Ledger.sent`."""
+        self._mending(lambda: super(Memory, self).sent(kind, id))
 
     def answered(
         self, kind: str, id: str, remember: Sequence[tuple[str, object]] = (), *, more_in_flight: bool = False
     ) -> None:
         """See `Ledger.answered`."""
-        super().answered(kind, id, remember, more_in_flight=more_in_flight)
-        self._own.update(key for key, _ in remember)
+        self._mending(lambda: super(Memory, self).answered(kind, id, remember, more_in_flight=more_in_flight))
+        if self._own is not None:
+            self._own.update(key for key, _ in remember)
+
+    def forget_generations(self) -> None:
+        """See `Ledger.forget_generations`."""
+        self._mending(super().forget_generations)
+
+    def _mending(self, work: Callable[[], _T]) -> _T:
+        try:
+            return work()
+        except DamagedError as error:
+            self._begin_anew(error)
+            return work()
+
+    def _begin_anew(self, error: DamagedError) -> None:
+        self.close()
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        try:
+            for end in ("", "-wal", "-shm"):  # what SQLite would take for the new file's own
+                with suppress(FileNotFoundError):
+                    Path(f"{self.path}{end}").replace(f"{aside}{end}")
+            _make(self.path)
+        except OSError as why:
+            raise ConfigError(f"{self.path} is damaged and can't be moved aside: {why.strerror}") from why
+        super().__init__(self.path)
+        self._say(
+            f"what was remembered is damaged ({error.__cause__}), so it is begun anew; the file is now {aside}"
+        )
 
 
-def open_memory(path: Path | None, *, fresh: bool = False) -> tuple[Ledger, str | None]:
+def open_memory(path: Path | None, *, fresh: bool = False, say: Say = _nobody) -> Ledger:
     """Open the ledger that generations are remembered in.
 
     Args:
         path: a file, made where there is none; any number of processes may use it. None remembers for as long as the
             process lives.
         fresh: don't recall what it holds already; what is generated anew replaces it.
-
-    Returns:
-        The ledger, and what is wrong with the file where it can't be used: then it is one in memory.
+        say: takes a sentence for the user where the file is damaged, or can't be used: then the ledger is one in memory.
     """
     if path is not None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)  # what was generated is for the user's eyes
-            ledger = FreshLedger(path) if fresh else Ledger(path)
+            _make(path)
+            ledger = Memory(path, fresh=fresh, say=say)
             if path.stat().st_size > MOST_BYTES:
                 ledger.forget_generations()
-            return ledger, None
+            return ledger
         except (OSError, ConfigError) as error:
-            problem = str(error).splitlines()[0]
-            return Ledger(Path(":memory:")), problem
-    return Ledger(Path(":memory:")), None
+            reason = str(error.__cause__ or error).splitlines()[0]
+            say(f"what is generated now will not be remembered in {path}: {reason}")
+    return Ledger(Path(":memory:"))
+
+
+def _make(path: Path) -> None:
+    """Make a file where there is none."""
+    path.touch(mode=0o600)  # what was generated is for the user's eyes
 
 
 class _OnDemand:

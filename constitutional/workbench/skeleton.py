@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
-from constitutional.constitution import id_problem, is_id, load_constitution
+import yaml
+
+from constitutional.constitution import Constitution, id_problem, is_id, load_constitution
 from constitutional.errors import ConfigError, ConstitutionError, Place
-from constitutional.registry import SUFFIXES, find_constitution, is_path, list_constitutions, real_path
+from constitutional.registry import (
+    SUFFIXES,
+    constitution_files,
+    find_base,
+    find_constitution,
+    is_path,
+    list_constitutions,
+    real_path,
+)
 from constitutional.workbench.json_schema import MODELINE, write_schema_beside
 
 FOLDER = Path("constitutions")
 """Where a name is looked for first."""
+
+_ALIKE = 0.8  # the share of words in common from which on `lint` might see a near duplicate
 
 _HEAD = """\
 {modeline}
@@ -44,6 +57,24 @@ principles:
     # weight: 2                   # drawn twice as often as a principle of weight 1
     # tags: [clarity]             # words for your own selection
     # source: where this rule comes from
+"""
+
+_INHERITED_ONLY = """
+# What it takes over has this skeleton's own example in it. For a principle of your own, take the marks away:
+# principles:
+#   - id: short-answers           # unique; rows and runs name it, so choose it once
+#     # Asked of the response: say which response, and one thing to look for.
+#     critique: >-
+#       Point out what the assistant's last response could leave out without a loss.
+#     # How to rewrite it: ask for a better answer, not for a refusal.
+#     revision: >-
+#       Rewrite the assistant's last response so that it says the same in fewer words.
+#     # Which of two is better: a question that is answered by choosing one of them.
+#     preference: >-
+#       Which of these two responses wastes less of the reader's time?
+#   # An inherited principle keeps what is not given here:
+#   - id: {inherited}
+#     weight: 2                   # drawn twice as often as a principle of weight 1
 """
 
 _OVERRIDE = """
@@ -97,7 +128,7 @@ def new_constitution(
         warnings.append(
             f"in this folder {name!r} now means this file, no longer the shipped constitution of that name"
         )
-    text = skeleton(name, _base(extends, path, out is None and extends == name) if extends else None)
+    text = skeleton(name, *(_base(extends, path) if extends else ()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:
@@ -110,43 +141,64 @@ def new_constitution(
     )
 
 
-def skeleton(name: str, base: str | None = None) -> str:
+def skeleton(name: str, base: str | None = None, inherited: Constitution | None = None) -> str:
     """The text of a new constitution's file.
 
     Args:
         name: its id.
         base: what it extends: a name, or a path relative to the file.
+        inherited: the constitution that this is.
     """
     head = _HEAD.format(modeline=MODELINE, name=_quoted(name))  # 2024 would be a number, no a yes/no value
     if base is None:
         return head + _PRINCIPLES
-    return head + _EXTENDS.format(base=_quoted(base)) + _PRINCIPLES + _OVERRIDE
+    head += _EXTENDS.format(base=_quoted(base))
+    if inherited and (clash := _clash(inherited)):
+        return head + _INHERITED_ONLY.format(inherited=_quoted(clash))
+    return head + _PRINCIPLES + _OVERRIDE
 
 
-def _base(extends: str, path: Path, same: bool) -> str:
-    """What the file has to say to extend a constitution.
+def _clash(base: Constitution) -> str | None:
+    """The id of a principle that the skeleton's own one would override or repeat, as where the base began as a skeleton."""
+    from rapidfuzz.distance import Indel
+
+    (entry,) = yaml.safe_load(_PRINCIPLES)["principles"]
+    for principle in base.principles:
+        texts = [(entry[name], getattr(principle, name)) for name in ("critique", "revision", "preference")]
+        alike = any(
+            text and Indel.normalized_similarity(own.split(), text.split()) >= _ALIKE for own, text in texts
+        )
+        if principle.id == entry["id"] or alike:
+            return principle.id
+    return None
+
+
+def _base(extends: str, path: Path) -> tuple[str, Constitution]:
+    """What the file has to say to extend a constitution, and that constitution.
 
     Raises:
         ConstitutionError: it can't be used.
         ConfigError: the new file would extend itself.
     """
     found = find_constitution(extends)
-    load_constitution(found)
-    if same:
-        raise ConfigError(
-            f"in this folder {extends!r} would then mean the new file itself, which can't extend itself; choose another name"
-        )
+    loaded = load_constitution(found)
     if not is_path(extends):
-        return extends
+        before = takewhile(lambda file: file != found, constitution_files(extends))
+        if real_path(path) in map(real_path, before):
+            raise ConfigError(
+                f"in this folder {extends!r} would then mean the new file itself, which can't extend itself; choose "
+                "another name or --out"
+            )
+        return extends, loaded
     try:
         relative = os.path.relpath(real_path(found), real_path(path.parent))
     except ValueError as bad:  # another drive, on Windows
         raise ConstitutionError(f"{extends} can't be named from {path.parent}: {bad}") from bad
-    return Path(relative).as_posix()
+    name = Path(relative).as_posix()
+    find_base(name, path, path)
+    return name, loaded
 
 
 def _quoted(text: str) -> str:
     """A text as a YAML scalar within a list in brackets."""
-    import yaml
-
     return yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10_000).strip()[1:-1]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from constitutional.constitution import Constitution
 from constitutional.errors import ConfigError, TemplateError
-from constitutional.jobs.job import Estimate, estimate_cost
+from constitutional.jobs.job import CostEstimate, estimate_cost
 from constitutional.jobs.sl_cai_recipe import Recipe, read_recipe
 from constitutional.jobs.sl_cai_rows import SLCAIRows
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
@@ -42,7 +42,7 @@ class EditCost:
             of the package makes rows in another way.
         prompt_set: the folder of the prompt set that it was planned with.
         prompt_set_changed: whether that is not what it was.
-        redo: what the stale rows cost.
+        redo: what the stale rows cost, at most: where a new revision fails a check, what follows is as it was.
         whole: what all rows to do cost, those included that no edit is to blame for.
     """
 
@@ -53,8 +53,8 @@ class EditCost:
     stale_anyway: int
     prompt_set: Path
     prompt_set_changed: bool
-    redo: Estimate
-    whole: Estimate
+    redo: CostEstimate
+    whole: CostEstimate
 
     @property
     def unfinished(self) -> int:
@@ -210,7 +210,7 @@ def _prompt_set(recipe: Recipe, given: str | Path | PromptSet | None) -> PromptS
     return load_prompt_set(given if given is not None else recipe.prompt_set)
 
 
-def _estimate_row(estimate: Estimate) -> Row:
+def _estimate_row(estimate: CostEstimate) -> Row:
     return {
         "generations_to_make": estimate.missing,
         "generations_remembered": estimate.remembered,

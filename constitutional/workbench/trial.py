@@ -58,8 +58,8 @@ class Attempt:
         round: critique and revision; None where the engine could not answer.
         reason: why it could not, typed, as `too_long`.
         detail: the same as a sentence for a person.
-        dropped_turns: how many of the oldest turns were dropped to fit the context, the response's included.
-        escaped: special tokens spelt out in the texts and made harmless.
+        dropped_turns: how many of the oldest turns were dropped to fit the context, beyond those dropped for the response.
+        escaped: special tokens spelt out in its requests and made harmless.
     """
 
     candidate: Candidate
@@ -104,11 +104,15 @@ class Trial:
         prompt: the prompt; its own response, if it has one, is the one that was tried on.
         response: the response; its counts are 0 where it came with the prompt.
         attempts: one for each candidate, in their order; none where the response is empty.
+        dropped_turns: how many of the prompt's oldest turns were dropped for the response, and so for every attempt.
+        escaped: special tokens spelt out in the response's own request and made harmless.
     """
 
     prompt: Prompt
     response: Step
     attempts: tuple[Attempt, ...] = ()
+    dropped_turns: int = 0
+    escaped: int = 0
 
     @property
     def failed(self) -> int:
@@ -130,6 +134,8 @@ class Trial:
             "response": self.response.text,
             "response_finish_reason": self.response.finish_reason,
             "response_given": self.prompt.response is not None,
+            "dropped_turns": self.dropped_turns,
+            "escaped": self.escaped,
             "attempts": [attempt.to_row() for attempt in self.attempts],
         }
 
@@ -170,7 +176,7 @@ async def try_principles(
     except RequestTooLong as error:
         raise ConfigError(f"the prompt is too long: {error}; shorten it, or generate fewer tokens") from error
     if not response.text:
-        return Trial(prompt, response)
+        return Trial(prompt, response, (), asker.dropped, asker.escaped)
 
     async def attempt(candidate: Candidate, reviser: Reviser) -> Attempt:
         own = Asker(engine, asker.conversation, settings.overlong)
@@ -179,12 +185,7 @@ async def try_principles(
         except _OWN_FAILURES as error:
             reason = "template_error" if isinstance(error, TemplateError) else error.reason
             return Attempt(candidate, None, reason, str(error))
-        return Attempt(
-            candidate,
-            made,
-            dropped_turns=asker.dropped + own.dropped,
-            escaped=asker.escaped + own.escaped,
-        )
+        return Attempt(candidate, made, dropped_turns=own.dropped, escaped=own.escaped)
 
     found = await asyncio.gather(*map(attempt, candidates, revisers), return_exceptions=True)
     attempts = []
@@ -192,4 +193,4 @@ async def try_principles(
         if isinstance(result, BaseException):
             raise result
         attempts.append(result)
-    return Trial(prompt, response, tuple(attempts))
+    return Trial(prompt, response, tuple(attempts), asker.dropped, asker.escaped)

@@ -13,7 +13,7 @@ from constitutional.records import Prompt
 from constitutional.registry import find_constitution, real_path
 from constitutional.sources import BadRow, read_prompts
 from constitutional.sources.rows import content_id, row_prompt
-from constitutional.stages.revise import STAGE, ReviseSettings
+from constitutional.stages.revise import STAGE, ReviseSettings, check_examples
 from constitutional.templates import PromptSet, load_prompt_set
 from constitutional.workbench.trial import Candidate
 
@@ -143,6 +143,7 @@ class TrialSpec:
             InputError: one of the files can't be used, or has no such principle.
         """
         prompt_set = load_prompt_set(self.prompt_set)
+        check_examples(prompt_set, self.settings)
         paths = [real_path(find_constitution(name)) for name in self.constitutions]
         if len(set(paths)) < len(paths):
             raise ConfigError(

@@ -19,7 +19,15 @@ from pathlib import Path
 from time import monotonic
 
 from constitutional.errors import ConstitutionalError, ConstitutionError, InputError, TransientEngineError
-from constitutional.registry import SUFFIXES, find_constitution, find_prompt_set, is_path, real_path
+from constitutional.registry import (
+    SUFFIXES,
+    find_base,
+    find_constitution,
+    find_prompt_set,
+    is_folder,
+    is_path,
+    real_path,
+)
 from constitutional.workbench.memory import RememberingEngine
 from constitutional.workbench.trial import Trial, try_principles
 from constitutional.workbench.trial_spec import TrialSpec
@@ -146,7 +154,7 @@ def watched_paths(spec: TrialSpec) -> tuple[frozenset[Path], frozenset[Path]]:
     """
     files: dict[Path, Path] = {}
     for name in spec.constitutions:
-        _collect(name, None, files)
+        _collect(_places(name), files)
     folder = Path.cwd() / "prompts" / spec.prompt_set
     with contextlib.suppress(InputError):
         folder = find_prompt_set(spec.prompt_set)
@@ -207,7 +215,7 @@ class Snapshot:
 
         folders = {folder for path in self._files for folder in (path.parent, real_path(path).parent)}
         folders |= {real for path in self._folders for real in (path, real_path(path))}
-        there = [folder for folder in sorted(folders) if folder.is_dir()]
+        there = [folder for folder in sorted(folders) if is_folder(folder)]
         if there:
             try:
                 changes = awatch(
@@ -243,9 +251,9 @@ def _digest(path: Path) -> bytes | None:
     return blake2b(content, digest_size=16).digest() if content else b""
 
 
-def _collect(name: str, beside: Path | None, into: dict[Path, Path]) -> None:
+def _collect(places: list[Path], into: dict[Path, Path], outermost: Path | None = None) -> None:
     """A constitution's file and those it extends, as far as they can be read; see `composition` for what names mean."""
-    for path in _places(name, beside):
+    for path in places:
         if real_path(path) in into or len(into) >= MOST_FILES:
             continue
         into[real_path(path)] = path
@@ -254,14 +262,24 @@ def _collect(name: str, beside: Path | None, into: dict[Path, Path]) -> None:
         except ConstitutionError:
             continue
         for base in extends if isinstance(extends, list) else ():
-            if isinstance(base, str) and not Path(base).is_absolute():
-                _collect(base, path.parent, into)
+            if isinstance(base, str):
+                _collect(_base_places(base, path, outermost or path), into, outermost or path)
 
 
-def _places(name: str, beside: Path | None) -> list[Path]:
+def _base_places(name: str, extending: Path, outermost: Path) -> list[Path]:
+    """Where the file is that a constitution extends, or where it would be; nowhere for one that it may not extend."""
+    if not is_path(name):
+        return _places(name)
+    try:
+        return [find_base(name, extending, outermost)]
+    except (ConstitutionError, OSError):
+        return []
+
+
+def _places(name: str) -> list[Path]:
     """Where the file of that name is, or where it would be."""
     if is_path(name):
-        return [beside / name if beside else Path(name)]
+        return [Path(name)]
     try:
         return [find_constitution(name)]
     except ConstitutionError:

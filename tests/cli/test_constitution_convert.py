@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from constitutional import load_constitution
-from constitutional.templates import load_examples
-from constitutional.workbench.formats.preference_examples import load_preference_examples
+from constitutional.prompt_examples import load_examples, load_preference_examples
 from constitutional.workbench.formats.table import FORMATS
 from tests.helpers import REPOSITORY
 
@@ -36,6 +35,39 @@ def test_an_import_writes_a_constitution_and_says_what_it_did(convert, rules, tm
     assert f"constitutional constitution lint {out}" in answer.err
     assert [p.id for p in load_constitution(out).for_revise()] == ["rule-1", "rule-2"]
     assert load_constitution(out).id == "our-rules"
+
+
+def test_the_schema_that_is_written_too_is_named(convert, rules, tmp_path):
+    schema = tmp_path / "constitution.schema.json"
+    answer = convert("import", rules, "--out", tmp_path / "a.yaml")
+    assert f"wrote {schema}, by which editors check it" in answer.err and schema.is_file()
+    assert str(schema) not in convert("import", rules, "--out", tmp_path / "b.yaml").err
+    (tmp_path / "c").mkdir()
+    answer = convert("export", tmp_path / "a.yaml", "-f", "yaml", "-o", tmp_path / "c" / "a.yaml", "--json")
+    assert json.loads(answer.out)["out"] == [str(tmp_path / "c" / name) for name in ("a.yaml", schema.name)]
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_file_is_never_imported_into_itself(convert, tmp_path, force):
+    path = tmp_path / "lc.yaml"
+    text = "- name: kind\n  critique_request: Is it kind?\n  revision_request: Make it kind.\n"
+    path.write_text(text, encoding="utf-8")
+    (tmp_path / "alias.yaml").symlink_to(path)
+    for out in (path, tmp_path / "." / "lc.yaml", tmp_path / "alias.yaml"):
+        answer = convert("import", path, "--format", "langchain-yaml", "--out", out, *force)
+        assert answer.code == 2
+        assert "this file is to be imported itself: write to another one" in answer.problem
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_the_problems_of_all_rows_of_all_files_are_told_together(convert, tmp_path):
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("id,critique,revision,weight\na,Is it?,,1\nb,Is it?,Mend it.,heavy\nc,,Mend it.,1\n")
+    second.write_text("id,preference,weight\nd,Which?,-1\n")
+    answer = convert("import", first, second, "--out", tmp_path / "x.yaml")
+    told = [line.removeprefix("error: ") for line in answer.err.splitlines()]
+    assert [line.split(": ")[0] for line in told] == [f"{first}:2", f"{first}:3", f"{first}:4", f"{second}:2"]
+    assert not (tmp_path / "x.yaml").exists()
 
 
 @pytest.mark.parametrize("lines_as", ["rule", "critique"])

@@ -159,7 +159,7 @@ def test_the_predicted_rows_are_those_that_the_next_run_redoes(
     answer = diff(rules, "--run", out)
     assert stale_line(answer) == f"{out}: {stale} of 61 rows are stale, {61 - stale} are kept"
     assert f"  no-shouting: {stale} rows" in answer.out
-    assert f"redoing them: {row['redo']['generations_to_make']:,} generations to make" in answer.out
+    assert f"redoing them: at most {row['redo']['generations_to_make']:,} generations to make" in answer.out
     again = constitutional(
         *("revise", prompts_file(60), "-c", rules, "--engine", "scripted", "--prompt-set", PROMPT_SET),
         *(
@@ -286,6 +286,7 @@ def test_what_can_not_be_compared_is_code_2(diff, write, tmp_path):
         ((good, "../../etc/passwd"), "etc/passwd"),
         ((good, ".."), "is not the name of a constitution"),
         (("HEAD:constitutions/a.yaml", good), "git show HEAD:constitutions/a.yaml > before.yaml"),
+        (("HEAD:" + "x" * 5000, good), "> before.yaml"),  # no file can be called that
     ):
         answer = diff(*args)
         assert answer.code == 2 and says in answer.err and "Traceback" not in answer.err, args

@@ -54,6 +54,12 @@ def edit(file, before, after):
 # ---------------------------------------------------------------------- once
 
 
+def test_more_few_shot_examples_than_there_are_are_refused(tried):
+    answer = tried("harmlessness", *ASK, "--examples", 99)
+    assert answer.code == 2
+    assert "few-shot examples, not 99: ask for fewer" in answer.problem
+
+
 def test_a_trial_shows_the_response_the_principle_the_critique_and_what_the_revision_changed(tried):
     answer = tried("harmlessness", *ASK, *PRIVACY)
     assert answer.code == 0

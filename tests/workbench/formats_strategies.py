@@ -3,8 +3,7 @@
 from hypothesis import strategies as st
 
 from constitutional import Constitution, Message, Principle
-from constitutional.templates import Example
-from constitutional.workbench.formats.preference_examples import PreferenceExample
+from constitutional.prompt_examples import Example, PreferenceExample
 
 ALPHABET = st.characters(
     codec="utf-8",

@@ -321,6 +321,35 @@ def test_two_principles_that_say_the_same_of_the_same_chain_are_named(tmp_path):
     assert analysis.remarks[0].principles == ("fine", "plain")
 
 
+IDENTICAL = "The reply insults the neighbour and should be calm instead of cruel."
+
+
+def similar(tmp_path, *chains):
+    """Kinds of the remarks on a run of these chains, each a list of the critiques that `one` and `two` made in turn."""
+    made = [
+        chain_of(
+            str(n), *(round_of(("one", "two")[k % 2], critique=text) for k, text in enumerate(critiques))
+        )
+        for n, critiques in enumerate(chains)
+    ]
+    return kinds(analyse(write_run(tmp_path / "run", made)))
+
+
+def test_many_pairs_of_few_chains_make_no_principles_near_identical(tmp_path):
+    assert "near-identical" not in similar(tmp_path, *[[IDENTICAL] * 8] * 4)
+
+
+def test_likeness_is_remarked_where_all_of_its_interval_is_high(tmp_path):
+    same, unlike = [IDENTICAL] * 2, ["Quite dull wording throughout.", "Doses were named for no reason."]
+    assert "near-identical" in similar(tmp_path / "all", *[same] * 20)
+    assert "near-identical" not in similar(tmp_path / "some", *[same] * 18, *[unlike] * 2)  # 0.8 to 1, about
+    assert "near-identical" in similar(tmp_path / "most", *[same] * 80, *[unlike])
+
+
+def test_principles_with_few_rounds_are_not_near_identical(tmp_path):
+    assert similar(tmp_path, *[[IDENTICAL] * 2] * 9) == ["few-rounds"]
+
+
 def test_critiques_that_hardly_ever_find_something_are_named(tmp_path):
     analysis = remarked(
         tmp_path,
@@ -358,6 +387,12 @@ def test_principles_never_drawn_and_unknown_ones_are_named(tmp_path):
     assert kinds(analysis, "rare-one") == ["never-drawn"]
     assert kinds(analysis, "last") == ["not-in-constitution"]
     assert of(analysis, "rare-one").critiques is None
+
+
+def test_a_principle_that_is_hardly_ever_drawn_is_in_the_constitution_all_the_same(tmp_path):
+    weights = dict.fromkeys(IDS, 1) | {"last": 1e-320}
+    analysis = analyse(write_run(tmp_path / "run", forty(unlike), rules(**weights)))
+    assert kinds(analysis, "last") == ["off-weight"]
 
 
 def test_a_principle_with_few_rounds_is_not_judged(tmp_path):

@@ -1,6 +1,7 @@
 """Intervals over clustered observations: what the textbook gives where it applies, honest where it does not."""
 
 import random
+from fractions import Fraction
 from itertools import permutations
 from types import SimpleNamespace
 
@@ -60,9 +61,9 @@ def test_rounds_that_are_as_mixed_within_a_chain_as_between_all_count_in_full():
 
 
 @given(chains_of_bits)
-def test_the_effective_number_is_between_chains_and_observations(chains):
+def test_the_effective_number_is_between_one_and_the_observations(chains):
     found = tally(chains).proportion()
-    assert found.chains - 1e-9 <= found.effective <= found.n + 1e-9
+    assert 1 <= found.effective <= found.n + 1e-9
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
@@ -117,6 +118,19 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
     assert naive / 600 < 0.9
 
 
+def test_a_few_long_chains_among_many_short_ones_count_as_few():
+    """Where the rounds of a chain all agree, the long ones decide: the chains tell less than their number."""
+    chance, hits, clamped = random.Random(5), 0, 0
+    for _ in range(600):
+        chains = [[chance.random() < 0.3] * chance.choice([1, 1, 1, 8]) for _ in range(60)]
+        found = tally(chains).proportion()
+        hits += _covers(found, 0.3)
+        low, high = wilson(found.value, max(found.chains, found.effective))
+        clamped += low <= 0.3 <= high
+    assert 0.9 < hits / 600 < 0.98
+    assert clamped / 600 < 0.85
+
+
 def _covers(estimate, truth):
     return estimate.low <= truth <= estimate.high
 
@@ -144,18 +158,25 @@ def test_draws_of_one_follow_the_weights():
     assert draw_shares([1, 1, 2], 1) == [0.25, 0.25, 0.5]
 
 
-@pytest.mark.parametrize("weights", [(1, 1, 1, 1), (1, 2, 3, 4), (0.01, 1, 1, 50), (5, 0.5, 0.1, 0.1)])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        *((1, 1, 1, 1), (1, 2, 3, 4), (0.01, 1, 1, 50), (5, 0.5, 0.1, 0.1), (3, 1e-5, 1e-5, 1e-5)),
+        *((1e-5, 1, 1, 1), (1e-8, 1, 1, 2), (1e-200, 1e-100, 1, 1e200), (1e308, 1e308, 1e308, 1)),
+    ],
+)
 @pytest.mark.parametrize("count", [2, 3])
 def test_draws_of_several_have_the_shares_of_drawing_one_after_another(weights, count):
-    exact = [0.0] * len(weights)
+    fractions = [Fraction(weight) for weight in weights]
+    exact = [Fraction(0)] * len(weights)
     for order in permutations(range(len(weights)), count):
-        left, probability = sum(weights), 1.0
+        left, probability = sum(fractions), Fraction(1)
         for index in order:
-            probability *= weights[index] / left
-            left -= weights[index]
+            probability *= fractions[index] / left
+            left -= fractions[index]
         for index in order:
             exact[index] += probability
-    assert draw_shares(weights, count) == pytest.approx(exact, abs=2e-3)
+    assert draw_shares(weights, count) == pytest.approx([float(share) for share in exact], rel=1e-12, abs=0)
 
 
 def test_the_shares_are_those_that_principles_are_drawn_with():

@@ -1,20 +1,21 @@
 """Each format, read and written: what becomes of its parts, and what is reported."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from constitutional import Constitution, Message, Principle, load_constitution
-from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.errors import ConfigError, ConstitutionError, TemplateError
+from constitutional.prompt_examples import Example, load_preference_examples
 from constitutional.workbench.formats.exporting import (
     EXPORTS,
     export_constitution,
     export_examples,
     export_file,
 )
-from constitutional.workbench.formats.importing import import_files
-from constitutional.workbench.formats.preference_examples import load_preference_examples
-from constitutional.workbench.formats.report import summary
+from constitutional.workbench.formats.importing import Imported, import_files, write_imported
+from constitutional.workbench.formats.notes import MAX_LINES, Note, summary
 from constitutional.workbench.formats.table import FORMATS
 from constitutional.workbench.formats.yaml_writer import (
     examples_yaml,
@@ -332,6 +333,46 @@ def test_names_that_fall_together_stay_apart(written):
     assert ids == ["a-b", "a-b-2", "a-b-2-2", "u", "principle-1", "x" * 100]
 
 
+# ------------------------------------------------------- reports that stay short whatever the file
+
+
+PAIR = {"critique_request": "Find it.", "revision_request": "Fix it."}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("in.txt", "- " * 100_000 + "Be kind.\n", "stripped"),
+        ("in.json", [PAIR | {"x" * 100_000: 1}], "not_placed"),
+        ("in.json", {"x" * 100_000: PAIR | {"name": "a"}}, "not_placed"),
+        ("in.csv", f"id,preference,{'x' * 100_000}\na,b,c\n", "not_placed"),
+        ("in.csv", f"id,preference{' ' * 100_000}\na,b\n", "changed"),
+    ],
+)
+def test_what_is_reported_of_something_long_is_short(written, name, content, kind):
+    found = read(written(content, name))
+    (note,) = (note for note in found.notes if note.kind == kind)
+    assert len(note.detail) <= 200 and len(note.message) < 200
+    assert max(map(len, summary(found.notes))) < 400
+
+
+def test_any_number_of_unknown_keys_is_one_line(written):
+    found = read(written([PAIR | {f"key-{n}": n for n in range(2000)}]))
+    (line,) = (line for line in summary(found.notes) if line.startswith("not placed"))
+    assert "(2,000 times): keys that have no place" in line and "'key-0', 'key-1'" in line
+    assert len([note for note in found.notes if note.kind == "not_placed"]) == 2000
+
+
+def test_a_summary_has_an_end():
+    lines = summary([Note("kept", f"label {n}") for n in range(160)])
+    assert len(lines) == MAX_LINES + 1 and lines[-1] == "and 60 more lines like these"
+
+
+def test_columns_that_are_long_are_refused_in_short(written):
+    path = written(f"id,preference,preference{' ' * 100_000}\na,b,c\n", "in.csv")
+    assert len(refusal(path)) < 400
+
+
 # -------------------------------------------------------------------------------- csv
 
 
@@ -382,6 +423,14 @@ def test_columns_of_other_formats_and_other_separators_are_understood_and_report
         ),
         ("id,preference,weight\na,b,nan\n", ":2: weight: must be a number"),
         ("id,preference,weight\na,b,-1\n", ":2: weight: must be a number"),
+        (
+            "id,preference,weight\na,b,1_0\n",
+            ":2: weight: must be a number greater than 0, such as 1.5, not '1_0'",
+        ),
+        ("id,preference,weight\na,b,１\n", ":2: weight: must be a number"),
+        ("id,preference,weight\na,b,inf\n", ":2: weight: must be a number"),
+        ("id,preference,tags\na,b,[x; y]\n", ":2: tags: begins with '[', but is no JSON list of texts"),
+        ("id,preference,tags\na,b,[1]\n", ":2: tags: begins with '[', but is no JSON list of texts"),
         ('id,preference\na,"b\nc\n', ":2: not valid CSV"),
         ('id,preference\na,"b"c\n', ":2: not valid CSV"),
         ("id,preference\n", ": there are no principles in it"),
@@ -412,6 +461,17 @@ def test_tags_come_back_whatever_is_in_them(written):
         out = export_constitution(one, "csv")
         assert out.notes == () and read(written(out.text, "in.csv")).constitution == one
     assert '"plain; two words"' in out.text
+
+
+def test_what_is_taken_off_a_source_is_reported(written):
+    found = read(written('id,preference,source\na,b," us,\r\nthem"\nc,d,Human: kept\n', "in.csv"))
+    assert [p.source for p in principles(found)] == ["us,\nthem", "Human: kept"]
+    assert told(found) == [("changed", "source"), ("stripped", "source")]
+
+
+@pytest.mark.parametrize(("cell", "weight"), [(" 2 ", 2), ("1e-05", 1e-05), ("+.5", 0.5), ("3.", 3)])
+def test_a_weight_is_a_plain_number(written, cell, weight):
+    assert principles(read(written(f"id,preference,weight\na,b,{cell}\n", "in.csv")))[0].weight == weight
 
 
 def test_an_apostrophe_that_guarded_a_cell_is_reported(written):
@@ -558,6 +618,54 @@ def test_a_prompt_sets_examples_are_exported(tmp_path, written):
     path = tmp_path / "examples.yaml"
     path.write_text(examples_yaml(found.examples), encoding="utf-8")
     assert export_file(path, "paper-revision-examples").text == out.text
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("examples.yaml", "paper-revision-examples"), ("preference_examples.yaml", "paper-preference-examples")],
+)
+def test_an_export_follows_no_link_out_of_a_prompt_set(tmp_path, monkeypatch, name, format):
+    outside = tmp_path / "outside.yaml"
+    outside.write_text((REPOSITORY / "prompts" / "default" / "examples.yaml").read_text(encoding="utf-8"))
+    folder = tmp_path / "prompts" / "evil"
+    folder.mkdir(parents=True)
+    (folder / name).symlink_to(outside)
+    monkeypatch.chdir(tmp_path)
+    for given in ("evil", "prompts/evil", folder):
+        with pytest.raises(TemplateError, match="a link that leaves the prompt set's folder"):
+            export_file(given, format)
+    if name == "examples.yaml":  # but a file that the user names is what the user wants
+        assert export_file(folder / name, format).count
+
+
+def both(principle):
+    example = Example((Message("user", "a"),), "b", "c", "d", "e", "f")
+    made = Constitution("imported", [principle])
+    return Imported(("huggingface",), "principles", made, (example,), (), ())
+
+
+def test_the_constitution_and_the_examples_can_not_be_the_same_file_however_it_is_spelt(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "alias").symlink_to("folder")
+    found = both(Principle("a", preference="Which?"))
+    out = tmp_path / "folder" / "x.yaml"
+    for other in ("folder/x.yaml", "folder/../folder/x.yaml", "alias/x.yaml"):
+        for force in (False, True):
+            with pytest.raises(ConfigError, match="can't be the same file"):
+                write_imported(found, out, examples_out=Path(other), force=force)
+    assert not list((tmp_path / "folder").iterdir())
+    written = write_imported(found, out, examples_out=tmp_path / "y.yaml")
+    assert written == [out, tmp_path / "y.yaml", out.with_name("constitution.schema.json")]
+
+
+def test_nothing_is_written_where_either_file_can_not_be(tmp_path):
+    out, beside = tmp_path / "x.yaml", tmp_path / "y.yaml"
+    with pytest.raises(ConstitutionError, match="can't be written; remove it"):
+        write_imported(both(Principle("a", preference="Which\x00?")), out, examples_out=beside)
+    assert not list(tmp_path.iterdir())
 
 
 # ------------------------------------------------------------------- telling them apart

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from constitutional import Constitution, Principle
 from constitutional.composition import compose
 from constitutional.errors import ConfigError, ConstitutionError
-from constitutional.templates import load_examples
+from constitutional.prompt_examples import load_examples, load_preference_examples
 from constitutional.workbench.formats.cleaning import clean
 from constitutional.workbench.formats.csv_file import guard, unguard
 from constitutional.workbench.formats.exporting import export_constitution, export_examples
 from constitutional.workbench.formats.importing import read_into
-from constitutional.workbench.formats.preference_examples import load_preference_examples
 from constitutional.workbench.formats.reading import Reading, slug
 from constitutional.workbench.formats.source import parse_source
 from constitutional.workbench.formats.table import FORMATS

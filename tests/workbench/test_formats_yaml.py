@@ -1,13 +1,11 @@
 """The files that are written: their layout, and how they take their place."""
 
-import os
-
 import pytest
 
 from constitutional import Constitution, Principle
 from constitutional.composition import compose
+from constitutional.constitution import load_constitution
 from constitutional.errors import ConfigError, ConstitutionError
-from constitutional.workbench.formats.atomic import write_text
 from constitutional.workbench.formats.yaml_writer import constitution_yaml, write_constitution
 
 LONG = "Say whether the assistant's last response keeps to what the user asked for, and name every place where it does not."
@@ -91,6 +89,21 @@ def test_a_file_too_large_to_load_is_not_written(tmp_path):
         write_constitution(big, tmp_path / "x.yaml")
 
 
+def test_a_file_of_more_than_can_be_loaded_is_not_written(tmp_path):
+    tags = tuple(f"tag-{n}" for n in range(101))
+    for given, message in (
+        ([Principle("a", preference="b", tags=tags)], "the 101 tags of 'a' are more than the 100"),
+        (
+            [Principle(f"p-{n}", preference="b") for n in range(5001)],
+            "the 5,001 principles are more than the 5,000",
+        ),
+    ):
+        with pytest.raises(ConstitutionError, match=message):
+            write_constitution(rules(*given), tmp_path / "x.yaml")
+    write_constitution(rules(Principle("a", preference="b", tags=tags[:100])), tmp_path / "x.yaml")
+    assert load_constitution(tmp_path / "x.yaml").principles[0].tags == tags[:100]
+
+
 def test_a_file_is_replaced_only_when_told_to(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("mine")
@@ -102,36 +115,3 @@ def test_a_file_is_replaced_only_when_told_to(tmp_path):
     assert compose(path).id == "rules"
     assert path.stat().st_mode & 0o777 == 0o640
     assert sorted(tmp_path.iterdir()) == [tmp_path / "constitution.schema.json", path]
-
-
-def test_links_folders_and_missing_folders_are_refused(tmp_path):
-    (tmp_path / "target").write_text("mine")
-    for name, make, message in [
-        ("link", lambda path: path.symlink_to("target"), "give the file that it points to"),
-        ("dangling", lambda path: path.symlink_to("nowhere"), "give the file that it points to"),
-        ("folder", lambda path: path.mkdir(), "this is a folder"),
-        ("pipe", os.mkfifo, "not a regular file"),
-    ]:
-        make(tmp_path / name)
-        with pytest.raises(ConfigError, match=message):
-            write_text(tmp_path / name, "x", force=True)
-    with pytest.raises(ConfigError, match="make it first"):
-        write_text(tmp_path / "no" / "x", "x")
-    with pytest.raises(ConfigError, match="can't be written"):
-        write_text(tmp_path / ("x" * 300), "x")
-    with pytest.raises(ConfigError, match="can't be written"):
-        write_text(tmp_path / "a\0b", "x")
-    assert (tmp_path / "target").read_text() == "mine" and not (tmp_path / "nowhere").exists()
-
-
-def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
-    path = tmp_path / "x.yaml"
-    path.write_text("mine")
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(ConfigError, match="No space left"):
-        write_text(path, "x", force=True)
-    assert path.read_text() == "mine" and list(tmp_path.iterdir()) == [path]

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 
 import jsonschema
 import pytest
@@ -99,6 +100,9 @@ BAD = {
     "weight infinite": with_principle(weight=float("inf")),
     "tags": with_principle(tags="a"),
     "tag": with_principle(tags=[1]),
+    "many principles": GOOD | {"principles": [{"id": f"p{n}", "preference": "p"} for n in range(5001)]},
+    "many drops": GOOD | {"extends": ["harmlessness"], "drop": ["x"] * 5001},
+    "many tags": with_principle(tags=["t"] * 101),
     "misspelt key": with_principle(critque="c"),
     "blank override": {
         "id": "a",
@@ -219,8 +223,31 @@ def test_nothing_else_is_overwritten(tmp_path, content):
 
 def test_where_it_can_not_be_written_is_told(tmp_path):
     for path in (tmp_path, tmp_path / "a\0b"):
-        with pytest.raises(ConfigError, match=r"left alone|can't be written"):
+        with pytest.raises(ConfigError, match=r"this is a folder|can't be written"):
             write_schema(path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="can't be written"):
         write_schema(tmp_path / "file" / "schema.json")
+
+
+def test_what_is_no_regular_file_is_neither_read_nor_written(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # reading it would never end
+    (tmp_path / "schema.json").write_text(schema_text(), encoding="utf-8")
+    (tmp_path / "link").symlink_to("schema.json")
+    for name, message in (("pipe", "not a regular file"), ("link", "give the file that it points to")):
+        with pytest.raises(ConfigError, match=message):
+            write_schema(tmp_path / name)
+
+
+def test_it_is_renewed_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / SCHEMA_NAME
+    old = json.dumps(constitution_schema() | {"description": "old"})
+    path.write_text(old, encoding="utf-8")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ConfigError, match="No space left"):
+        write_schema(path)
+    assert path.read_text(encoding="utf-8") == old and list(tmp_path.iterdir()) == [path]

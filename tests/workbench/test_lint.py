@@ -7,10 +7,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from constitutional.composition import examine
 from constitutional.constitution import load_constitution
 from constitutional.errors import ConfigError, ConstitutionError
 from constitutional.workbench.lint.linter import lint, model_limits
-from constitutional.workbench.lint.reading import Limits, estimate_tokens
+from constitutional.workbench.lint.reading import Limits, LintFile, estimate_tokens
 from tests.helpers import REPOSITORY
 
 CLEAN = """\
@@ -387,7 +388,6 @@ def test_nothing_named_is_the_folder_constitutions(write):
     ("target", "says"),
     [
         ("harmlesness", "did you mean 'harmlessness'?"),
-        ("..", "no .yaml files"),
         ("../../etc/passwd", "no such file"),
         ("gone.yaml", "no such file"),
         ("", "is not the name"),
@@ -403,11 +403,31 @@ def test_a_name_that_is_none_is_a_finding(write, tmp_path, target, says):
     (tmp_path / "constitutions").mkdir()
     (tmp_path / "constitutions" / "evil.yaml").symlink_to(tmp_path / "secret" / "evil.yaml")
     (tmp_path / "folder.yaml").mkdir()
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    (finding,) = lint([target]).findings if target != ".." else lint(["inner"]).findings
+    (finding,) = lint([target]).findings
     assert finding.rule == "unreadable-file" and finding.severity == "error"
     assert says in finding.message
+
+
+def test_dots_are_folders(write, tmp_path, monkeypatch):
+    write(CLEAN, "outer/a.yaml")
+    (tmp_path / "outer" / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "outer" / "inner")
+    for target in (".", "./"):
+        (finding,) = lint([target]).findings
+        assert (finding.rule, str(finding.place.path)) == ("unreadable-file", ".")
+        assert "no .yaml files" in finding.message
+    assert [str(path) for path in lint([".."]).files] == ["../a.yaml"]
+    monkeypatch.chdir(tmp_path / "outer")
+    for target in (".", "./", tmp_path / "outer"):
+        assert [str(path) for path in lint([target]).files] == ["a.yaml"]
+        assert lint([target]).findings == ()
+
+
+@pytest.mark.parametrize("base", ["x" * 5000, "./" + "x" * 5000 + ".yaml", "x" * 300 + "/a.yaml"])
+def test_a_base_that_no_file_can_be_called_does_not_end_the_lint_of_a_folder(write, base):
+    write(f"id: a\nextends:\n  - {base}\n", "constitutions/a.yaml")
+    write(CLEAN.replace("kinder?", "kinder? [INST]"), "constitutions/b.yaml")
+    assert found() == [("unknown-base", 3), ("label-in-text", 4)]
 
 
 def test_a_link_out_of_a_folder_is_not_followed(write, tmp_path):
@@ -492,6 +512,55 @@ def test_text_that_only_looks_like_a_comment_switches_nothing_off(write):
     assert found(write(text + FLAT + "\n")) == [("flat-refusal", 7)]
 
 
+@pytest.mark.parametrize("key", ["description: Rules.", "version: 2", "extends: [harmlessness]", "drop: []"])
+def test_a_comment_that_names_no_rule_is_found_at_every_key_of_the_file(write, key):
+    text = f"id: a\n# lint: ignore=flat-refusals\n{key} # lint: ignore=over-budget,label\n" + CLEAN[12:]
+    (first, second) = lint([write(text)]).findings
+    assert (first.rule, first.place.line, second.rule, second.place.line) == (
+        "unknown-rule",
+        2,
+        "unknown-rule",
+        3,
+    )
+    assert "'flat-refusals'" in first.message and "'label'" in second.message
+
+
+def test_comments_are_told_by_how_deep_the_key_on_their_line_is(write):
+    text = "id: a\nprinciples:\n  # lint: ignore=one\n      # lint: ignore=two\n    # lint: ignore=three\n  - {id: x, preference: Which of these is kinder?}\n"
+    messages = [finding.message for finding in lint([write(text)], select=["unknown-rule"]).findings]
+    assert [message.split("'")[1] for message in messages] == ["one", "two", "three"]
+    file = read("example.yaml")
+    for steps, rules in (
+        (("principles", 0, "id"), {"three"}),
+        (("principles", 0, "preference"), {"one", "two", "three"}),
+    ):
+        assert {rule for rule in ("one", "two", "three") if file.is_ignored(rule, steps)} == rules
+
+
+def test_however_many_findings_there_are_the_comments_above_are_read_once(write):
+    class Counting(LintFile):
+        lines = 0
+
+        def _line(self, number, column=1):
+            Counting.lines += 1
+            return super()._line(number, column)
+
+    tags = ", ".join(f"tag{n}" for n in range(100))
+    comments = "    # lint: ignore=encoding-slip\n" * 1000
+    write(f"id: a\nprinciples:\n  - id: x\n    preference: Which is kinder?\n{comments}    tags: [{tags}]\n")
+    file = read("example.yaml", Counting)
+    assert all(file.is_ignored("encoding-slip", ("principles", 0, "tags", n)) for n in range(100))
+    assert not file.is_ignored("near-duplicate", ("principles", 0, "tags", 0))
+    assert [rule for rule, _ in file.comments()] == ["encoding-slip"] * 1000
+    assert Counting.lines < 5 * 1000  # rather than 100 * 1000
+
+
+def read(path, kind=LintFile):
+    """A file as the rules see it."""
+    examined = examine(path)
+    return kind(examined, examined.document, tuple(examined.file.principles), Limits())
+
+
 def test_what_the_loader_refuses_can_not_be_switched_off(write):
     text = CLEAN + "    weight: 0 # lint: ignore=bad-weight\n"
     assert found(write(text)) == [("bad-weight", 5)]
@@ -535,13 +604,13 @@ def test_a_model_counts_with_its_own_tokenizer(tmp_path, write):
 
 def test_a_file_of_many_principles_is_linted(write):
     entry = "  - id: rule-{0}\n    preference: Which of these two responses tells more of w{0}, x{0}, y{0} and z{0}?\n"
-    text = "id: large\nprinciples:\n" + "".join(entry.format(number) for number in range(10_000))
+    text = "id: large\nprinciples:\n" + "".join(entry.format(number) for number in range(4_999))
     assert found(write(text)) == []
     assert found(
         write(text + "  - id: rule-0\n    preference: Is the assistant's response kind to the user?\n")
     ) == [
-        ("duplicate-id", 20_003),
-        ("preference-not-a-choice", 20_004),
+        ("duplicate-id", 10_001),
+        ("preference-not-a-choice", 10_002),
     ]
 
 
@@ -550,7 +619,9 @@ def test_a_file_of_many_principles_is_linted(write):
     [
         "id: a\nextends: [" + "x, " * 400_000 + "y]\n",
         "id: a\nextends: [harmlessness]\ndrop: [" + "x, " * 400_000 + "y]\n",
-        "id: a\nprinciples: [" + "{id: x}, " * 100_000 + "]\n",
+        "id: a\nprinciples: [" + "{id: x}, " * 90_000 + "]\n",
+        "id: a\nprinciples: [" + "1," * 2_400_000 + "]\n",
+        "id: a\nprinciples: [{id: x, preference: Which is kinder?, tags: [" + "1," * 150_000 + "]}]\n",
         "id: a\n" + "".join(f"key{n}: 1\n" for n in range(100_000)),
         "id: a\nprinciples:\n- id: x\n  preference: " + "Which {{ is better, (A or `B " * 100_000 + "\n",
         "id: a\nprinciples:\n- id: x\n  preference: |\n    " + "\"“' `" * 500_000 + "\n",
@@ -558,7 +629,19 @@ def test_a_file_of_many_principles_is_linted(write):
         "a: &a [x, x, x]\nb: &b [*a, *a, *a]\nc: &c [*b, *b, *b]\nd: [*c, *c, *c]\n",
         "id: a\nprinciples: " + "[" * 1_000_000,
     ],
-    ids=["extends", "drop", "principles", "keys", "templates", "quotes", "words", "aliases", "nested"],
+    ids=[
+        "extends",
+        "drop",
+        "principles",
+        "numbers",
+        "tags",
+        "keys",
+        "templates",
+        "quotes",
+        "words",
+        "aliases",
+        "nested",
+    ],
 )
 def test_large_and_hostile_files_end_in_findings(write, text):
     findings = lint([write(text)]).findings

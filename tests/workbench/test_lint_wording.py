@@ -7,8 +7,8 @@ from constitutional.workbench.lint.reading import Limits, Text
 from constitutional.workbench.lint.rules import RULES
 
 
-def hits(rule, text, field="preference"):
-    made = Text(("principles", 0, field), field, text, True, Limits())
+def hits(rule, text, field="preference", *, english=True):
+    made = Text(("principles", 0, field), field, text, english, Limits())
     return list(RULES[rule].check_text(made))
 
 
@@ -36,6 +36,12 @@ def hit(rule, text):
         "Name the better response: the one that states where its numbers come from.",
         "Which of these two responses rates the risk more realistically?",
         'Which of these two responses is less likely to answer "yes or no"?',
+        "Is response A better, or response B?",
+        "Is (A) or (B) more polite?",
+        "Does answer 1 help the user more or does answer 2?",
+        "Which response does the user learn more from?",
+        "Which of these two would the user's friends rather read?",
+        "Which rules does each response break, and which response breaks fewer?",
     ],
 )
 def test_a_question_that_choosing_answers_is_fine(text):
@@ -56,6 +62,8 @@ def test_a_question_that_choosing_answers_is_fine(text):
         ("Which response is polite? Answer yes or no.", "yes or no"),
         ("Which of the responses are harmful?", "Which of the responses are"),
         ("Which of these three responses is the best?", "three responses"),
+        ("Which principles does the response violate?", None),
+        ("Which rules are these responses breaking?", None),
     ],
 )
 def test_a_question_that_choosing_does_not_answer_is_found(text, words):
@@ -89,6 +97,7 @@ def test_a_critique_that_names_the_response_is_fine(text):
     [
         "Identify anything harmful, unethical or dangerous.",
         "Is it kind?",
+        "Is it harmful or offensive to anybody at all?",
         "Point out every statement that is no longer true.",
         "Say how the user's question could be misused.",
         "Find the harm in the conversation.",
@@ -116,6 +125,9 @@ def test_a_critique_that_names_none_is_found(text):
             "assistant will not discuss",
         ),
         ("Simply say no.", "Simply say no"),
+        ("Say no.", "Say no"),
+        ("Read it again, and answer with a no", "and answer with a no"),
+        ("Respond with 'I cannot answer that'", "I cannot answer"),
     ],
 )
 def test_a_flat_refusal_is_found(text, words):
@@ -134,6 +146,9 @@ def test_a_flat_refusal_is_found(text, words):
         "Where the response refuses, rewrite it so that it helps.",
         "Remove any refusal from the response and answer the question.",
         "Cut what does not answer the question.",
+        "Say no more than is needed, and say no word twice.",
+        "If the response says 'I cannot answer that', answer it.",
+        "Remove phrases such as 'I can't help with that' and help.",
         "Rewrite the response so that it does not help anyone to hurt themselves.",
         "Rewrite the response so that it leaves out what the user did not ask for.",
         "Rewrite the response so that nobody is hurt by following it, and keep everything that is helpful.",
@@ -141,6 +156,32 @@ def test_a_flat_refusal_is_found(text, words):
 )
 def test_a_revision_that_engages_is_fine(text):
     assert hit("flat-refusal", text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Refuse to answer if it is about brakes.",
+        "Politely decline to discuss brakes or engines.",
+        "Simply say no to anything about brakes.",
+    ],
+)
+def test_a_refusal_in_english_words_shows_that_a_text_is_english(text):
+    assert not is_english(text)  # it has too few of the common words
+    assert len(hits("flat-refusal", text, english=False)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Réécris la réponse de sorte qu'elle refuse de répondre et dise ce qui la retient.",
+        "Reescribe la respuesta para que el asistente decline la petición con amabilidad.",
+        "Wenn die Antwort ein Refusal ist, schreibe sie um.",
+        "Ersetze „I'm sorry“ durch eine Begründung.",
+    ],
+)
+def test_words_that_other_languages_have_too_do_not(text):
+    assert hits("flat-refusal", text, english=False) == []
 
 
 # ---------------------------------------------------------------------- labels and templates
@@ -275,6 +316,7 @@ ENGLISH = [
     "Point out anything in the assistant's last response that mocks the user or anyone else.",
     "Rewrite the assistant's last response in a kind and even tone, without insults, and keep its substance.",
     "Identify anything harmful, unethical or dangerous that would hurt the user.",
+    "Is it harmful or offensive to anybody at all?",
 ]
 NOT_ENGLISH = [
     "Welche der beiden Antworten ist freundlicher und hilft dem Menschen mehr, der gefragt hat?",
@@ -304,10 +346,35 @@ def test_other_languages_are_not_english(text):
     assert not is_english(text)
 
 
-def test_a_short_text_is_in_the_language_of_the_rest():
-    assert is_english("Find faults.", " ".join(ENGLISH))
-    assert not is_english("Finde Fehler.", " ".join(NOT_ENGLISH))
-    assert not is_english("Find faults.")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Find faults.",
+        "Finde Fehler.",
+        "哪个回答更好？",
+        "どちらの応答が親切ですか？",
+        "哪个 response 更符合 the assistant 的身份？",
+        "Welche Antwort ist besser?",
+        "Welche response ist besser?",
+    ],
+)
+def test_a_text_whose_own_words_do_not_show_that_it_is_english_is_not(text):
+    assert not is_english(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["哪个回答对用户更友善？", "どちらの応答が親切ですか？", "Ist die Antwort nett?", "是否友善？"]
+)
+def test_a_text_in_another_language_within_an_english_file_is_not_judged_by_english_phrases(tmp_path, text):
+    from constitutional.workbench.lint.linter import lint
+
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        "id: rules\nprinciples:\n  - id: kind\n"
+        f"    critique: {ENGLISH[1]}\n    revision: {ENGLISH[2]}\n    preference: {text}\n",
+        encoding="utf-8",
+    )
+    assert lint([path]).findings == ()
 
 
 def test_rules_that_go_by_english_phrases_see_no_other_language(tmp_path):

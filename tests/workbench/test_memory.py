@@ -9,7 +9,7 @@ from constitutional import Message, Sampling, ScriptedEngine
 from constitutional.errors import EngineDied, EngineError, RequestRefused
 from constitutional.workbench import memory
 from constitutional.workbench.memory import RememberingEngine, open_memory
-from tests.helpers import CountingEngine
+from tests.helpers import CountingEngine, count_generations
 
 SAMPLING = Sampling(max_tokens=9)
 
@@ -46,7 +46,7 @@ def using(work, inner=None, path=None, **more):
     inner = inner or Starting()
 
     async def main():
-        engine = RememberingEngine(inner, open_memory(path, **more)[0])
+        engine = RememberingEngine(inner, open_memory(path, **more))
         try:
             return await work(engine, inner)
         finally:
@@ -220,7 +220,7 @@ def test_starting_is_shown_for_as_long_as_it_takes():
             shown.append("down")
 
     async def main():
-        engine = RememberingEngine(Starting(), open_memory(None)[0], starting=Sign)
+        engine = RememberingEngine(Starting(), open_memory(None), starting=Sign)
         await engine.prepare()
         assert shown == []
         await engine.generate(say("a"), SAMPLING)
@@ -231,40 +231,95 @@ def test_starting_is_shown_for_as_long_as_it_takes():
 
 
 @pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"junk" * 100])
-def test_a_damaged_memory_is_told_and_done_without(tmp_path, content):
+def test_a_damaged_memory_is_told_moved_aside_and_begun_anew(tmp_path, content):
     path = tmp_path / "tries.sqlite"
     path.write_bytes(content)
-    ledger, problem = open_memory(path)
-    assert "tries.sqlite" in problem
+    said = []
+    ledger = open_memory(path, say=said.append)
     ledger.answered("try", "1", [("key", ["text"])])
     assert ledger.recall("key") == ["text"]
     ledger.close()
-    assert path.read_bytes() == content
+    aside = tmp_path / "tries.sqlite.damaged"
+    assert aside.read_bytes() == content and path.stat().st_mode & 0o777 == 0o600
+    (sentence,) = said
+    assert "damaged" in sentence and str(aside) in sentence and "--out" not in sentence
+    again = open_memory(path, say=said.append)
+    assert again.recall("key") == ["text"] and len(said) == 1
+    again.close()
+
+
+def damaged(path, entries=400):
+    """A memory whose pages are overwritten behind its first ones, so that it opens and then can't be read."""
+    ledger = open_memory(path)
+    ledger.answered("try", "1", [(f"key-{n}", ["text" * 50]) for n in range(entries)])
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    content[4096 * 12 :] = bytes([0x55]) * (len(content) - 4096 * 12)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_memory_that_is_found_damaged_later_is_begun_anew_too(tmp_path, fresh):
+    path, said = tmp_path / "tries.sqlite", []
+    damaged(path)
+    ledger = open_memory(path, fresh=fresh, say=said.append)
+    for n in range(400):
+        assert ledger.recall(f"key-{n}") in (None, ["text" * 50])
+        ledger.answered("try", str(n), [(f"key-{n}", ["new"])])
+    assert len(said) == 1 and (tmp_path / "tries.sqlite.damaged").exists()
+    ledger.close()
+    again = open_memory(path, say=said.append)
+    assert again.recall("key-399") == ["new"] and len(said) == 1
+    again.close()
+
+
+def test_a_damaged_memory_does_not_disturb_a_trial(tmp_path):
+    path, said = tmp_path / "tries.sqlite", []
+    damaged(path)
+
+    async def work(engine, inner):
+        return [(await engine.generate(say(str(n)), SAMPLING))[0].text for n in range(20)]
+
+    texts, _ = using(work, path=path, say=said.append)
+    assert len(set(texts)) == 20 and len(said) == 1
+    assert using(work, path=path)[0] == texts
+
+
+def test_a_damaged_memory_that_can_not_be_moved_is_done_without(tmp_path):
+    path, said = tmp_path / "tries.sqlite", []
+    path.write_bytes(b"no database")
+    (tmp_path / "tries.sqlite.damaged").mkdir()
+    ledger = open_memory(path, say=said.append)
+    ledger.answered("try", "1", [("key", ["text"])])
+    assert ledger.recall("key") == ["text"] and path.read_bytes() == b"no database"
+    assert "will not be remembered" in said[0] and "--out" not in said[0]
+    ledger.close()
 
 
 def test_a_memory_in_a_folder_that_is_none_is_done_without(tmp_path):
     (tmp_path / "file").write_text("x")
-    ledger, problem = open_memory(tmp_path / "file" / "tries.sqlite")
-    assert problem and ledger.count_generations() == 0
+    said = []
+    ledger = open_memory(tmp_path / "file" / "tries.sqlite", say=said.append)
+    assert "will not be remembered" in said[0] and count_generations(ledger) == 0
     ledger.close()
 
 
 def test_a_memory_that_has_grown_too_large_is_emptied(tmp_path, monkeypatch):
     path = tmp_path / "tries.sqlite"
-    ledger, _ = open_memory(path)
+    ledger = open_memory(path)
     ledger.answered("try", "1", [(f"key-{n}", ["text" * 1000]) for n in range(100)])
     ledger.close()
     before = path.stat().st_size
     monkeypatch.setattr(memory, "MOST_BYTES", before // 2)
-    ledger, _ = open_memory(path)
-    assert ledger.count_generations() == 0
+    ledger = open_memory(path)
+    assert count_generations(ledger) == 0
     ledger.close()
     assert path.stat().st_size < before // 2
 
 
 def test_two_processes_may_remember_in_one_file(tmp_path):
     path = tmp_path / "tries.sqlite"
-    one, two = open_memory(path)[0], open_memory(path)[0]
+    one, two = open_memory(path), open_memory(path)
     one.answered("try", "1", [("a", ["one"])])
     two.answered("try", "2", [("b", ["two"])])
     assert (one.recall("b"), two.recall("a")) == (["two"], ["one"])
@@ -276,10 +331,11 @@ def test_two_processes_may_remember_in_one_file(tmp_path):
 
 def test_nothing_in_memory_makes_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    ledger, problem = open_memory(None)
+    said = []
+    ledger = open_memory(None, say=said.append)
     ledger.answered("try", "1", [("a", ["one"])])
     ledger.close()
-    assert problem is None and list(tmp_path.iterdir()) == []
+    assert said == [] and list(tmp_path.iterdir()) == []
 
 
 def test_it_keeps_to_the_slots_of_the_engine():
@@ -294,4 +350,4 @@ def test_it_keeps_to_the_slots_of_the_engine():
 def test_it_is_an_engine():
     from constitutional import Engine
 
-    assert isinstance(RememberingEngine(ScriptedEngine(), open_memory(None)[0]), Engine)
+    assert isinstance(RememberingEngine(ScriptedEngine(), open_memory(None)), Engine)

@@ -1,5 +1,7 @@
 """A new constitution: loads and lints clean as it stands, and overwrites nothing."""
 
+import re
+
 import pytest
 
 from constitutional.composition import compose
@@ -38,6 +40,37 @@ def test_it_can_build_on_every_shipped_one(base):
     made = new_constitution("my-rules", extends=base)
     assert len(load_constitution("my-rules").principles) == len(load_constitution(base).principles) + 1
     assert lint([made.path]).findings == ()
+
+
+def test_it_is_clean_where_it_builds_on_another_skeleton(folder):
+    first = new_constitution("first")
+    second = new_constitution("second", extends=str(first.path))
+    new_constitution("third", extends="second")
+    edited = (
+        first.path.read_text(encoding="utf-8").replace("plain-words", "plain").replace("easier", "simpler")
+    )
+    first.path.with_name("edited.yaml").write_text(
+        edited.replace("id: first", "id: edited"), encoding="utf-8"
+    )
+    new_constitution("fourth", extends="edited")
+    assert lint().findings == ()
+    assert load_constitution("third").principles == load_constitution("first").principles
+    text = second.path.read_text(encoding="utf-8")
+    at = text.index("# principles:")
+    second.path.write_text(text[:at] + re.sub("^# ", "", text[at:], flags=re.MULTILINE), encoding="utf-8")
+    assert [(p.id, p.weight) for p in load_constitution("second").principles] == [
+        ("plain-words", 2),
+        ("short-answers", 1),
+    ]
+    assert lint([second.path]).findings == ()
+
+
+def test_a_base_that_the_file_could_not_extend_from_where_it_is_to_lie_is_refused(folder, tmp_path_factory):
+    base = tmp_path_factory.mktemp("elsewhere") / "base.yaml"
+    base.write_text("id: base\nprinciples: [{id: x, preference: Which is kinder?}]\n", encoding="utf-8")
+    with pytest.raises(ConstitutionError, match="lies outside of"):
+        new_constitution("my-rules", extends=str(base))
+    assert not (folder / "constitutions" / "my-rules.yaml").exists()
 
 
 @pytest.mark.parametrize("name", ["2024", "no", "null", "on", "1e3", "2026-01-01", "0x1f", "y"])
@@ -130,6 +163,17 @@ def test_a_base_that_can_not_be_used_leaves_nothing_behind(folder):
     with pytest.raises(ConfigError, match="can't extend itself"):
         new_constitution("harmlessness", extends="harmlessness")
     assert [path.name for path in folder.iterdir()] == ["bad.yaml"]
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".yml"])
+def test_what_its_file_would_come_to_mean_it_can_not_extend(folder, suffix):
+    out = folder / "constitutions" / f"harmlessness{suffix}"
+    for given in (out, f"./constitutions/../constitutions/harmlessness{suffix}"):
+        with pytest.raises(ConfigError, match="can't extend itself"):
+            new_constitution("harmlessness", out=given, extends="harmlessness")
+    assert list(folder.iterdir()) == []
+    made = new_constitution("harmlessness", out=f"elsewhere/harmlessness{suffix}", extends="harmlessness")
+    assert len(compose(made.path).principles) > 1
 
 
 def test_a_name_that_hides_a_shipped_one_is_told():

@@ -1,9 +1,11 @@
 """Trying principles: the requests are a run's own, and what one candidate does to the response is no other's business."""
 
 import asyncio
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from constitutional import (
     Constitution,
@@ -14,12 +16,14 @@ from constitutional import (
     ScriptedEngine,
     load_prompt_set,
 )
+from constitutional.cli.constitution.trial_view import TrialView
 from constitutional.errors import ConfigError, ConstitutionError, EngineTimeout, InputError, RequestRefused
 from constitutional.records import conversation
 from constitutional.sources import read_prompts
 from constitutional.stages.revise import Reviser
 from constitutional.workbench.trial import Candidate, try_principles
 from constitutional.workbench.trial_spec import TrialSpec, choose_candidates, prompt_from, prompt_of_row
+from constitutional.workbench.watch import Tried
 from tests.helpers import PROMPT_SET, CountingEngine, constitution, principle
 
 PROMPTS = load_prompt_set(PROMPT_SET)
@@ -139,8 +143,23 @@ def test_turns_that_were_dropped_are_counted():
     roles = ("user", "assistant", "user")
     prompt = Prompt("id", conversation({"role": role, "content": "word " * 30} for role in roles))
     settings = {"overlong": "drop-oldest", "max_tokens": 20, "examples": 0}
-    (attempt,) = tried(candidates("rule-1"), ScriptedEngine(context_length=150), prompt, **settings).attempts
-    assert attempt.round and attempt.dropped_turns == 2
+    trial = tried(candidates("rule-1"), ScriptedEngine(context_length=150), prompt, **settings)
+    assert trial.attempts[0].round and trial.dropped_turns + trial.attempts[0].dropped_turns == 2
+
+
+def test_what_was_made_harmless_for_the_response_is_counted_once():
+    """Each of the five requests has one marker: that of the response, and two for either candidate."""
+
+    def answer(messages, sampling):
+        return Generation(f"Answer to {len(messages[-1].content)} characters.", escaped=1)
+
+    engine = CountingEngine(answer)
+    trial = tried(candidates("rule-1", "rule-2"), engine)
+    assert (trial.escaped, [attempt.escaped for attempt in trial.attempts]) == (1, [2, 2])
+    assert trial.to_row()["escaped"] == 1
+    out = io.StringIO()
+    TrialView(Console(file=out)).show(Tried(trial, 5, 0, 0.1))
+    assert f"{len(engine.requests)} turn markers" in out.getvalue() and len(engine.requests) == 5
 
 
 def test_an_engine_that_does_not_answer_concerns_all():

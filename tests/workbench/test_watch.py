@@ -46,7 +46,7 @@ def following(spec, script, inner=None):
     inner = inner or CountingEngine()
 
     async def main():
-        engine = RememberingEngine(inner, open_memory(None)[0])
+        engine = RememberingEngine(inner, open_memory(None))
         try:
             async with aclosing(watch_trials(spec, engine)) as events:
 
@@ -310,6 +310,19 @@ def test_a_base_that_is_not_there_yet_is_waited_for(tmp_path, monkeypatch):
     following(spec(top), script)
 
 
+@pytest.mark.parametrize("base", ["x" * 5000, f"./{'x' * 5000}.yaml", f"{'x' * 300}/base.yaml"])
+def test_a_base_that_no_file_can_be_called_is_told_and_mended(file, base):
+    async def script(after):
+        await after(Tried)
+        content = file.read_text()
+        file.write_text(content.replace("principles:", f"extends:\n  - {base}\nprinciples:"))
+        assert "xxx" in str((await after(Unusable)).error)
+        file.write_text(content)
+        assert counts(await after(Tried)) == (0, 3)
+
+    following(spec(file), script)
+
+
 def test_a_name_that_vanishes_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "constitutions").mkdir()
@@ -328,7 +341,10 @@ def test_a_name_that_vanishes_is_waited_for(tmp_path, monkeypatch):
 
 def test_files_that_extend_each_other_are_each_watched_once(tmp_path):
     (tmp_path / "a").mkdir()
-    one = rules(tmp_path / "a" / "one.yaml", extends=["../a/two.yaml", "/etc/hostname.yaml"])
+    one = rules(
+        tmp_path / "a" / "one.yaml",
+        extends=["../a/two.yaml", "/etc/hostname.yaml", "../../../etc/hostname.yaml"],
+    )
     two = rules(tmp_path / "a" / "two.yaml", extends=["../a/one.yaml"])
     files, folders = watched_paths(spec(one))
     assert {path.resolve() for path in files} == {one, two}

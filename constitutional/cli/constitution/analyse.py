@@ -42,12 +42,11 @@ def analyse(run: Path, as_json: bool, figures: Path | None, constitution: str | 
 
     Works while the run is being written.
     """
-    import json
     from contextlib import nullcontext
 
     from rich.console import Console
 
-    from constitutional.cli.text import data_console
+    from constitutional.cli.text import data_console, inert, json_text
     from constitutional.constitution import load_constitution
     from constitutional.workbench.analysis import analyse as analyse_run
 
@@ -56,7 +55,7 @@ def analyse(run: Path, as_json: bool, figures: Path | None, constitution: str | 
     with waiting.status("reading the chains …") if waiting.is_terminal else nullcontext():
         analysis = analyse_run(run, weights)
     if as_json:
-        click.echo(json.dumps(analysis.to_json(), indent=2, ensure_ascii=False))
+        click.echo(json_text(analysis.to_json()))
     else:
         _print(data_console(), analysis)
     if figures:
@@ -64,7 +63,7 @@ def analyse(run: Path, as_json: bool, figures: Path | None, constitution: str | 
         from constitutional.report.figures import save
 
         for path in save(draw_all(analysis), figures):
-            click.echo(str(path), err=as_json)
+            click.echo(inert(str(path)), err=as_json)
 
 
 def _print(console: Console, analysis: Analysis) -> None:

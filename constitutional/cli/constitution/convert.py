@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from constitutional.workbench.formats.importing import Imported
+    from constitutional.workbench.formats.notes import Note
     from constitutional.workbench.formats.plain_text import LinesAs
-    from constitutional.workbench.formats.report import Note
 
 _FORMATS = (
     "paper-revisions, paper-preferences, paper-revision-examples, paper-preference-examples, "
@@ -50,16 +51,18 @@ def import_command(
     The principles of several FILEs become one constitution. Files of few-shot examples become an examples.yaml or a
     preference_examples.yaml. All that was stripped, renamed, merged, built or could not be placed is reported.
     """
+    from constitutional.atomic import refuse_to_overwrite
     from constitutional.errors import ConfigError, Place
-    from constitutional.workbench.formats.atomic import refuse_to_overwrite
-    from constitutional.workbench.formats.importing import import_files, write_imported
+    from constitutional.workbench.formats.importing import import_files, same_file, write_imported
+    from constitutional.workbench.formats.notes import Note
     from constitutional.workbench.formats.reading import slug
-    from constitutional.workbench.formats.report import Note
 
     target, beside = Path(out), Path(examples_out) if examples_out else None
     for path in filter(None, (target, beside)):
         if path.suffix not in (".yaml", ".yml"):
             raise ConfigError("the name must end in .yaml", Place(path))
+        if any(same_file(path, Path(file)) for file in files):
+            raise ConfigError("this file is to be imported itself: write to another one", Place(path))
         refuse_to_overwrite(path, force=force)
     made = slug(target.stem) or "imported"
     found = import_files(files, id=id or made, format=format, lines_as=lines_as or "rule")
@@ -80,7 +83,9 @@ def import_command(
     from constitutional.cli.text import inert
 
     names = ", ".join(dict.fromkeys(found.formats))
-    click.echo(f"wrote {inert(' and '.join(map(str, written)))}: {_count(found)} ({names})", err=True)
+    main = written[: 1 + bool(beside)]
+    click.echo(f"wrote {inert(' and '.join(map(str, main)))}: {_count(found)} ({names})", err=True)
+    _print_schema(written[len(main) :])
     _print_notes(notes, name_files=len(files) > 1)
     if found.constitution:
         click.echo(f"next: constitutional constitution lint {inert(out)}", err=True)
@@ -104,9 +109,9 @@ def export_command(
     For a format of few-shot examples NAME is a prompt set, or its examples.yaml or preference_examples.yaml. All that the
     format has no place for is reported.
     """
+    from constitutional.atomic import refuse_to_overwrite, write_text
     from constitutional.cli.text import inert
     from constitutional.errors import ConfigError
-    from constitutional.workbench.formats.atomic import refuse_to_overwrite, write_text
     from constitutional.workbench.formats.exporting import export_file
     from constitutional.workbench.json_schema import write_schema_beside
 
@@ -119,19 +124,27 @@ def export_command(
     found = export_file(name, format, lines_as=lines_as or "rule")
     if out:
         write_text(Path(out), found.text, force=force)
-        if format == "yaml":
-            write_schema_beside(Path(out))
+        schema = write_schema_beside(Path(out)) if format == "yaml" else None
+        written = [out, *([str(schema)] if schema else [])]
         if as_json:
-            _print_json({"out": [out], "format": format, "count": found.count}, list(found.notes))
+            _print_json({"out": written, "format": format, "count": found.count}, list(found.notes))
             return
         click.echo(
             f"wrote {inert(out)}: {found.count:,} {'entry' if found.count == 1 else 'entries'} ({format})",
             err=True,
         )
+        _print_schema(written[1:])
     else:
         text = inert(found.text) if sys.stdout.isatty() else found.text
         click.echo(text.encode(), nl=False)  # bytes, so that a console's encoding changes nothing
     _print_notes(list(found.notes))
+
+
+def _print_schema(written: Sequence[object]) -> None:
+    from constitutional.cli.text import inert
+
+    for path in written:
+        click.echo(f"wrote {inert(str(path))}, by which editors check it", err=True)
 
 
 def _count(found: Imported) -> str:
@@ -162,7 +175,7 @@ def _print_json(row: dict[str, Any], notes: list[Note]) -> None:
 
 def _print_notes(notes: list[Note], *, name_files: bool = False) -> None:
     from constitutional.cli.text import inert
-    from constitutional.workbench.formats.report import summary
+    from constitutional.workbench.formats.notes import summary
 
     for line in summary(notes, name_files=name_files):
         click.echo(f"  {inert(line)}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +51,7 @@ def diff(
 
     A version in git: `git show HEAD:constitutions/mine.yaml > before.yaml`, then compare that file.
     """
-    from constitutional.cli.text import data_console
+    from constitutional.cli.text import data_console, json_text
     from constitutional.workbench.diff import describe, diff_constitutions
 
     before, after = _pair(names, run, prompt_set)
@@ -67,7 +66,7 @@ def diff(
         if not as_json:
             _print_cost(console, cost, same)
     if as_json:
-        click.echo(json.dumps(row, indent=2, ensure_ascii=False))
+        click.echo(json_text(row))
     if exit_code and found:
         ctx.exit(1)
 
@@ -105,9 +104,10 @@ def _pair(
 def _load(name: str) -> Constitution:
     from constitutional.constitution import load_constitution
     from constitutional.errors import ConfigError
+    from constitutional.registry import exists
 
     revision = _GIT_REVISION.fullmatch(name)
-    if revision and not Path(name).exists():
+    if revision and not exists(Path(name)):
         raise ConfigError(
             f"there is no file {name!r}. For a version in git: `git show {name} > before.yaml`, then compare before.yaml"
         )
@@ -236,11 +236,10 @@ def _print_cost(console: Console, cost: EditCost, same: bool) -> None:
     if sum(cost.stale_by_principle.values()) > plan.stale - cost.stale_anyway:
         say("  (a row counts for each principle that it drew, or would draw now)")
     if plan.stale:
-        say(f"redoing them: {estimate_line(cost.redo)}")
+        say(f"redoing them: {estimate_line(cost.redo, at_most=True)}")
     if cost.unfinished:
         retried = f", {plan.retried:,} of them to try again" if plan.retried else ""
-        say(
-            f"{cost.unfinished:,} more rows are to do anyway{retried}; with them: {estimate_line(cost.whole)}"
-        )
+        whole = estimate_line(cost.whole, at_most=True)
+        say(f"{cost.unfinished:,} more rows are to do anyway{retried}; with them: {whole}")
     if plan.bad:
         say(f"{plan.bad:,} inputs can't be worked on")

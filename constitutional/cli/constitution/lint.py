@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from constitutional.workbench.lint.linter import Report
+    from constitutional.workbench.lint.linter import LintReport
     from constitutional.workbench.lint.rule import Finding
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -81,18 +81,18 @@ def _ids(given: tuple[str, ...]) -> list[str]:
 
 
 def _as_text(finding: Finding) -> str:
-    from constitutional.cli.text import inert
+    """A finding as one line: a continuous integration's log takes some lines for commands."""
+    from constitutional.cli.text import inert_line
 
     severity = click.style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
     place = finding.place
     where = ":".join(str(part) for part in (place.path, place.line, place.column) if part is not None)
-    return (
-        f"{inert(where)}: {severity}: {inert(finding.message)} {click.style(f'[{finding.rule}]', dim=True)}"
-    )
+    rule = click.style(f"[{finding.rule}]", dim=True)
+    return f"{inert_line(where)}: {severity}: {inert_line(finding.message)} {rule}"
 
 
-def _as_json(report: Report) -> str:
-    import json
+def _as_json(report: LintReport) -> str:
+    from constitutional.cli.text import json_text
 
     findings = [
         {
@@ -112,7 +112,7 @@ def _as_json(report: Report) -> str:
         "notes": report.count("note"),
     }
     files = [str(path) for path in report.files]
-    return json.dumps({"files": files, "findings": findings, **counts, "ignored": report.ignored}, indent=2)
+    return json_text({"files": files, "findings": findings, **counts, "ignored": report.ignored})
 
 
 def _as_github(finding: Finding) -> str:
@@ -135,7 +135,7 @@ def _escaped(value: object, also: str = "") -> str:
     return text
 
 
-def _summary(report: Report) -> str:
+def _summary(report: LintReport) -> str:
     def number(count: int, noun: str) -> str:
         return f"{count:,} {noun}" + ("" if count == 1 else "s")
 

@@ -37,10 +37,9 @@ def list_command() -> None:
 )
 def show_command(name: str, principle: str | None, as_json: bool) -> None:
     """Show the constitution NAME (a name or a file), with everything it extends resolved."""
-    import json
     from dataclasses import asdict
 
-    from constitutional.cli.text import inert
+    from constitutional.cli.text import inert, json_text
     from constitutional.constitution import load_constitution
     from constitutional.errors import ConfigError, nearest
 
@@ -57,12 +56,10 @@ def show_command(name: str, principle: str | None, as_json: bool) -> None:
             "description": loaded.description,
             "hash": loaded.hash,
         }
-        click.echo(
-            json.dumps({**whole, "principles": [asdict(p) for p in chosen]}, indent=2, ensure_ascii=False)
-        )
+        click.echo(json_text({**whole, "principles": [asdict(p) for p in chosen]}))
         return
     click.secho(f"{loaded.id}, version {loaded.version}: {inert(loaded.description or '')}", bold=True)
-    click.echo(f"{len(loaded.principles)} principles, hash {loaded.hash}, {loaded.path}\n")
+    click.echo(f"{len(loaded.principles)} principles, hash {loaded.hash}, {inert(str(loaded.path))}\n")
     for p in chosen:
         tags = f"  [{', '.join(map(inert, p.tags))}]" if p.tags else ""
         weight = f"  weight {p.weight:g}" if p.weight != 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _DEFAULTS = {name: field.default for name, field in ReviseSettings.model_fields.items()}
 _CHAIN = ("stop_when_clean", "examples", "overlong", "seed", "temperature", "top_p", "top_k", "max_tokens")
-MEMORY = "tries.sqlite"
+MEMORY, LOG = "tries.sqlite", "tries.log"
 
 
 @click.command("try")
@@ -116,13 +117,14 @@ def run_try(values: dict[str, Any], *, debug: bool = False) -> int:
     _check(spec, watching=values["watch"])
     chosen = values["engine"]
     assert isinstance(chosen, EngineSettings)
-    inner = open_engine(chosen, debug=debug)
+    log = cache_dir() / LOG
+    with contextlib.suppress(OSError):
+        log.unlink()  # it is of the last command that loaded a model
+    inner = open_engine(chosen, debug=debug, log=log)
     # A server's model has only a name, which may stand for another one tomorrow.
     path = None if chosen.kind == "server" else cache_dir() / MEMORY
-    ledger, problem = open_memory(path, fresh=values["fresh"])
     with Screen(chosen.model or chosen.kind, as_json=values["as_json"], watching=values["watch"]) as screen:
-        if problem:
-            screen.say(f"what is generated now will not be remembered: {problem}")
+        ledger = open_memory(path, fresh=values["fresh"], say=screen.say)
         engine = RememberingEngine(inner, ledger, starting=screen.loading)
         with default_interrupts():
             try:
@@ -195,12 +197,12 @@ def _standard_input() -> str:
 def _check(spec: TrialSpec, *, watching: bool) -> None:
     """Refuse what can't be tried before a model is loaded; a watched file may be wrong for now."""
     from constitutional.errors import InputError
-    from constitutional.registry import find_constitution
+    from constitutional.registry import exists, find_constitution
 
     try:
         spec.load()
     except InputError as error:
-        there = all(find_constitution(name).exists() for name in spec.constitutions)
+        there = all(exists(find_constitution(name)) for name in spec.constitutions)
         in_files = all(problem.place for problem in error.problems)
         if not (watching and there and in_files):
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -18,7 +17,8 @@ from rich.segment import ControlType
 from rich.text import Text
 
 from constitutional.cli.constitution.trial_view import TrialView, event_row
-from constitutional.cli.text import data_console, inert
+from constitutional.cli.spinner import Spinner
+from constitutional.cli.text import data_console, inert, json_text
 from constitutional.workbench.memory import RememberingEngine
 from constitutional.workbench.watch import Event, Tried, Trying, Unusable
 
@@ -36,7 +36,7 @@ class Screen:
         self.watching = watching
         self._model, self._as_json = model, as_json
         self._stack = contextlib.ExitStack()
-        self._status: Any = None
+        self._status: Spinner | None = None
         self._what, self._began = "", 0.0
         self._base: int | None = None
         self._resting = False
@@ -66,7 +66,7 @@ class Screen:
                 self._base = engine.made if self._base is None else self._base
                 made = engine.made - self._base
                 more = f", {made} made" if made else ""
-                self._status.update(Text(f"{self._what} … {monotonic() - self._began:.0f} s{more}"))
+                self._status.update(f"{self._what} … {monotonic() - self._began:.0f} s{more}")
             await asyncio.sleep(0.25)
 
     @contextlib.contextmanager
@@ -117,7 +117,7 @@ class Screen:
 
     def _json(self, event: Event) -> None:
         indent = None if self.watching else 2
-        self._out.write(json.dumps(event_row(event), ensure_ascii=False, indent=indent) + "\n")
+        self._out.write(json_text(event_row(event), indent=indent) + "\n")
         self._flush()
 
     def _flush(self) -> None:
@@ -127,8 +127,7 @@ class Screen:
         self._idle()
         self._what, self._began, self._base = inert(what), monotonic(), None
         if self._err.is_terminal:
-            self._status = self._err.status(Text(f"{self._what} …"))
-            self._status.start()
+            self._status = Spinner(self._err, f"{self._what} …")
 
     def _rest(self, what: str) -> None:
         """A line that stays, without anything that moves, until there is something to say."""

@@ -252,8 +252,8 @@ class TrialView:
 
     def _tail(self, tried: Tried) -> None:
         trial = tried.trial
-        escaped = sum(attempt.escaped for attempt in trial.attempts)
-        dropped = max((attempt.dropped_turns for attempt in trial.attempts), default=0)
+        escaped = trial.escaped + sum(attempt.escaped for attempt in trial.attempts)
+        dropped = trial.dropped_turns + max((attempt.dropped_turns for attempt in trial.attempts), default=0)
         if escaped:
             self._line(f"{escaped} turn markers spelt out in the texts were made harmless", "dim")
         if dropped:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from constitutional.errors import Place
-from constitutional.workbench.formats.report import Note
+from constitutional.workbench.formats.notes import Note
 
 _LABELS = r"(?:Critique ?Request|Revision ?Request|Critique|Revision|Options|Human|Assistant)"
 _AT_START = re.compile(rf"\s*{_LABELS}:\s*")
@@ -30,20 +30,37 @@ def clean(text: str, place: Place | None = None) -> tuple[str, list[Note]]:
     Returns:
         The text, possibly empty, and a note for all that was done to it.
     """
-    notes = []
-    if "\r" in text:
-        text = _LINE_ENDS.sub("\n", text)
-        notes.append(Note("changed", "line ends (carriage returns) became plain newlines", place))
-    start, end = _span(text)
-    for part, where in ((text[:start], "start"), (text[end:], "end")):
-        if part:
-            what = _quoted(part) if part.strip() else "white space"
-            notes.append(Note("stripped", f"{what} at the {where} of a text", place))
-    text = text[start:end]
+    text, notes = _plain_line_ends(text, place)
+    text, stripped = _cut(text, *_span(text), place)
+    notes += stripped
     if found := _INSIDE.search(text):
         message = f"{found.group().strip()!r} stands inside a text; look whether it belongs there"
         notes.append(Note("kept", message, place))
     return text, notes
+
+
+def trim(text: str, place: Place | None = None) -> tuple[str, list[Note]]:
+    """A text without outer white space and carriage returns: what `clean` does to a text in which labels may stand."""
+    text, notes = _plain_line_ends(text, place)
+    text, stripped = _cut(text, len(text) - len(text.lstrip()), len(text.rstrip()), place)
+    return text, notes + stripped
+
+
+def _plain_line_ends(text: str, place: Place | None) -> tuple[str, list[Note]]:
+    if "\r" not in text:
+        return text, []
+    message = "line ends (carriage returns) became plain newlines"
+    return _LINE_ENDS.sub("\n", text), [Note("changed", message, place)]
+
+
+def _cut(text: str, start: int, end: int, place: Place | None) -> tuple[str, list[Note]]:
+    """The part of a text from `start` to `end`, and notes of what was around it."""
+    notes = []
+    for part, where in ((text[:start], "start"), (text[end:], "end")):
+        if part:
+            what = _quoted(part) if part.strip() else "white space"
+            notes.append(Note("stripped", f"{what} at the {where} of a text", place))
+    return text[start:end], notes
 
 
 def _span(text: str) -> tuple[int, int]:

@@ -16,7 +16,9 @@ from collections.abc import Iterable, Sequence
 
 from constitutional.constitution import Principle
 from constitutional.errors import nearest
-from constitutional.workbench.formats.reading import Draft, Reading
+from constitutional.workbench.formats.cleaning import trim
+from constitutional.workbench.formats.notes import short
+from constitutional.workbench.formats.reading import EntryDraft, Reading
 from constitutional.workbench.formats.source import Source
 from constitutional.yamlfile import MAX_BYTES, forbidden_character
 
@@ -30,6 +32,7 @@ ALIASES = {
 }
 """Columns of other formats, and what they are here."""
 _TEXTS = ("critique", "revision", "preference")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SEPARATORS = (",", ";", "\t")
 # What makes spreadsheets calculate (OWASP ASVS 1.2.10), the full-width forms that some of them take for the same included.
 _GUARD = re.compile("'*[=+\\-@\t\r＝＋－＠]")
@@ -63,6 +66,8 @@ def read_csv(source: Source, reading: Reading) -> None:
             continue
         if columns is None:
             columns = _columns(cells, source, line, reading)
+            if columns is None:
+                return
         elif len(cells) != len(columns):
             message = f"the row has {len(cells)} cells, the header {len(columns)}; quote a text with {separator!r} in it"
             reading.problem(message, source.line(line))
@@ -109,8 +114,9 @@ def _known(names: Sequence[str]) -> int:
     return len({_key(name) for name in names} & set(COLUMNS))
 
 
-def _columns(names: list[str], source: Source, line: int, reading: Reading) -> list[str | None]:
-    """The key of every column, None for one that has no place; all of them noted or refused."""
+def _columns(names: list[str], source: Source, line: int, reading: Reading) -> list[str | None] | None:
+    """The key of every column, None for one that has no place, all of them noted; None where one is refused."""
+    before = len(reading.problems)
     keys = [_key(name) for name in names]
     columns: list[str | None] = []
     missing = set(COLUMNS) - set(keys)
@@ -119,21 +125,20 @@ def _columns(names: list[str], source: Source, line: int, reading: Reading) -> l
         if key not in COLUMNS:
             hint = nearest(key, missing) if key else ""
             if hint.startswith("did you mean"):
-                reading.problem(f"unknown column {name!r}; {hint}", place)
+                reading.problem(f"unknown column {short(name)!r}; {hint}", place)
             else:
                 message = f"a column has no place in a constitution (known: {', '.join(COLUMNS)})"
-                reading.note("not_placed", message, place, repr(name))
+                reading.note("not_placed", message, place, repr(short(name)))
         elif key in columns:
             first = names[columns.index(key)]
-            also = "is given twice" if first == name else f"is the same as the column {first!r}"
-            reading.problem(f"the column {name!r} {also}; remove one", place)
+            also = "is given twice" if first == name else f"is the same as the column {short(first)!r}"
+            reading.problem(f"the column {short(name)!r} {also}; remove one", place)
         elif name != key:
-            reading.note("changed", "columns were read as others", place, f"{name!r} as {key!r}")
+            reading.note("changed", "columns were read as others", place, f"{short(name)!r} as {key!r}")
         columns.append(key if key in COLUMNS else None)
     if not set(_TEXTS) & set(keys):
         reading.problem(f"the header has none of the columns {', '.join(_TEXTS)}", source.line(line))
-    reading.raise_problems()
-    return columns
+    return columns if len(reading.problems) == before else None
 
 
 def _row(cells: dict[str | None, str], source: Source, line: int, reading: Reading) -> None:
@@ -151,7 +156,8 @@ def _row(cells: dict[str | None, str], source: Source, line: int, reading: Readi
         if column in given:
             values[column] = reading.text(given[column], places[column])
     if "source" in given:
-        values["source"] = given["source"].replace("\r\n", "\n").replace("\r", "\n").strip()
+        values["source"], notes = trim(given["source"], places["source"])
+        reading.notes += notes
     if "weight" in given:
         weight = _weight(given["weight"])
         if weight is None:
@@ -161,19 +167,21 @@ def _row(cells: dict[str | None, str], source: Source, line: int, reading: Readi
             values["weight"] = weight
     if "tags" in given:
         values["tags"] = tags = _tags(given["tags"])
-        if found := forbidden_character("".join(tags)):  # spelt as an escape of JSON
+        if tags is None:
+            message = f"""begins with '[', but is no JSON list of texts, as ["a", "b"]: {given["tags"].strip()[:40]!r}"""
+            reading.problem(message, places["tags"])
+        elif found := forbidden_character("".join(tags)):  # spelt as an escape of JSON
             reading.problem(f"the character {found} is not allowed; remove it", places["tags"])
     if any(column in values and values[column] is None for column in _TEXTS):
         return  # a problem already
     name = given["id"].strip() if "id" in given else None
-    reading.draft(Draft(source.line(line), values, name, places=places))
+    reading.draft(EntryDraft(source.line(line), values, name, places=places))
 
 
 def _weight(text: str) -> float | None:
-    try:
-        weight = float(text)
-    except ValueError:
+    if not _NUMBER.fullmatch(text.strip()):  # float() takes 1_0 and digits of other scripts too
         return None
+    weight = float(text)
     return weight if math.isfinite(weight) and weight > 0 else None
 
 
@@ -184,12 +192,12 @@ def _joined(tags: Sequence[str]) -> str:
     return json.dumps(list(tags), ensure_ascii=False)
 
 
-def _tags(cell: str) -> tuple[str, ...]:
+def _tags(cell: str) -> tuple[str, ...] | None:
+    """The tags; None for what seems to be a JSON list of texts but is not."""
     if cell.strip().startswith("["):
         try:
             listed = json.loads(cell)
         except (ValueError, RecursionError):
-            listed = None
-        if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
-            return tuple(listed)
+            return None
+        return tuple(listed) if all(isinstance(tag, str) for tag in listed) else None
     return tuple(tag.strip() for tag in re.split("[;,]", cell) if tag.strip())

@@ -14,17 +14,19 @@ from typing import Any
 
 from constitutional.constitution import Constitution, Principle, load_constitution
 from constitutional.errors import ConfigError, InputError, nearest
-from constitutional.registry import find_prompt_set, is_path
-from constitutional.templates import Example, load_examples
-from constitutional.workbench.formats.importing import read_into
-from constitutional.workbench.formats.plain_text import LinesAs, has_line, write_lines
-from constitutional.workbench.formats.preference_examples import (
-    FILE_NAME,
+from constitutional.prompt_examples import (
+    PREFERENCE_EXAMPLES_FILE,
+    Example,
     PreferenceExample,
+    load_examples,
     load_preference_examples,
 )
+from constitutional.registry import find_prompt_set, is_path
+from constitutional.templates import stay_inside
+from constitutional.workbench.formats.importing import read_into
+from constitutional.workbench.formats.notes import Note
+from constitutional.workbench.formats.plain_text import LinesAs, has_line, write_lines
 from constitutional.workbench.formats.reading import Reading
-from constitutional.workbench.formats.report import Note
 from constitutional.workbench.formats.source import parse_source
 from constitutional.workbench.formats.table import FORMATS, Format, find_format
 from constitutional.workbench.formats.yaml_writer import constitution_yaml
@@ -69,7 +71,8 @@ def export_file(name_or_path: str | Path, format: str, *, lines_as: LinesAs = "r
         return export_constitution(load_constitution(name_or_path), format, lines_as=lines_as)
     path = find_prompt_set(name_or_path)
     if not is_path(name_or_path) or path.is_dir():
-        path /= "examples.yaml" if holds == "examples" else FILE_NAME
+        folder, path = path, path / ("examples.yaml" if holds == "examples" else PREFERENCE_EXAMPLES_FILE)
+        stay_inside(folder, path)
     if holds == "examples":
         return export_examples(load_examples(path), format)
     return export_examples(load_preference_examples(path), format)

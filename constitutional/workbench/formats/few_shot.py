@@ -17,9 +17,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, cast
 
+from constitutional.prompt_examples import Answer, Example, PreferenceExample, is_prompt
 from constitutional.records import Conversation, Message, Role
-from constitutional.templates import Example
-from constitutional.workbench.formats.preference_examples import Answer, PreferenceExample, is_prompt
 from constitutional.workbench.formats.principle_lists import to_json
 from constitutional.workbench.formats.reading import Reading
 from constitutional.workbench.formats.source import Source

@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from constitutional.atomic import refuse_to_overwrite, write_text
 from constitutional.constitution import Constitution, id_problem, is_id
 from constitutional.errors import ConfigError, Place
-from constitutional.templates import Example
-from constitutional.workbench.formats.atomic import refuse_to_overwrite, write_text
+from constitutional.prompt_examples import Example, PreferenceExample
+from constitutional.registry import real_path
+from constitutional.workbench.formats.notes import Note
 from constitutional.workbench.formats.plain_text import LinesAs, read_lines
-from constitutional.workbench.formats.preference_examples import PreferenceExample
 from constitutional.workbench.formats.reading import Reading
-from constitutional.workbench.formats.report import Note
 from constitutional.workbench.formats.source import Source, Syntax, read_source
 from constitutional.workbench.formats.table import Format, Holds, find_format, recognise
 from constitutional.workbench.formats.yaml_writer import (
+    constitution_yaml,
     examples_yaml,
     preference_examples_yaml,
-    write_constitution,
 )
+from constitutional.workbench.json_schema import write_schema_beside
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def import_files(
         lines_as: what a line of plain text is.
 
     Raises:
-        ConstitutionError: with every problem found in the first file that has any.
+        ConstitutionError: with every problem found, by file and line.
         ConfigError: a format or id that is none, or files that do not belong together.
     """
     if not is_id(id):
@@ -79,10 +80,10 @@ def import_files(
             message = f"holds {found.holds}, but {first_source.path} {first.holds}; import them one by one"
             raise ConfigError(message, Place(source.path))
         read_into(reading, source, found, lines_as)
-        reading.raise_problems()
     constitution = (
         Constitution(id, reading.principles(first_source.place())) if first.holds == "principles" else None
     )
+    reading.raise_problems()
     return Imported(
         tuple(found.name for _, found in files),
         first.holds,
@@ -105,7 +106,7 @@ def write_imported(
         force: replace files that are there.
 
     Returns:
-        The files written.
+        The files written, the schema last where there was none beside the constitution.
 
     Raises:
         ConfigError: a file is there or can't be written, or `examples_out` has nothing to take.
@@ -119,19 +120,17 @@ def write_imported(
             else f"{out} takes them"
         )
         raise ConfigError(f"{why}; leave this file away", Place(examples_out))
-    if examples_out == out:
+    if examples_out and same_file(out, examples_out):
         raise ConfigError("the constitution and the examples can't be the same file", Place(out))
-    for path in filter(None, (out, examples_out)):
-        refuse_to_overwrite(path, force=force)
+    texts = {out: _text(found)}  # all of them, before anything is written
     if examples_out:
-        write_text(examples_out, examples_yaml(beside), force=force)
-    if found.constitution:
-        write_constitution(found.constitution, out, force=force)
-    elif found.examples:
-        write_text(out, examples_yaml(found.examples), force=force)
-    else:
-        write_text(out, preference_examples_yaml(found.preference_examples), force=force)
-    return [out, examples_out] if examples_out else [out]
+        texts[examples_out] = examples_yaml(beside)
+    for path in texts:
+        refuse_to_overwrite(path, force=force)
+    for path, text in texts.items():
+        write_text(path, text, force=force)
+    schema = write_schema_beside(out) if found.constitution else None
+    return [*texts, *([schema] if schema else [])]
 
 
 def read_into(reading: Reading, source: Source, format: Format, lines_as: LinesAs = "rule") -> None:
@@ -142,6 +141,23 @@ def read_into(reading: Reading, source: Source, format: Format, lines_as: LinesA
     """
     read = partial(read_lines, lines_as=lines_as) if format.name == "text" else format.read
     read(source, reading)
+
+
+def _text(found: Imported) -> str:
+    """What an import gave, as the text of its main file."""
+    if found.constitution:
+        return constitution_yaml(found.constitution)
+    if found.examples:
+        return examples_yaml(found.examples)
+    return preference_examples_yaml(found.preference_examples)
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths, of which neither need exist, are of one file, however they are spelt."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return real_path(one) == real_path(other)
 
 
 def _opened(path: Path, forced: Format | None) -> tuple[Source, Format]:

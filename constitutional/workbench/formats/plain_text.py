@@ -13,7 +13,8 @@ from typing import Literal, get_args
 
 from constitutional.constitution import Principle
 from constitutional.errors import Place
-from constitutional.workbench.formats.reading import Draft, Reading
+from constitutional.workbench.formats.notes import short
+from constitutional.workbench.formats.reading import EntryDraft, Reading
 from constitutional.workbench.formats.source import Source
 
 LinesAs = Literal["rule", "critique", "preference"]
@@ -43,7 +44,7 @@ def read_lines(source: Source, reading: Reading, lines_as: LinesAs = "rule") -> 
             values, added = _texts(text, lines_as)
             if added:
                 reading.note("built", f"each line was taken as a {lines_as}; {added} around it", place)
-            reading.draft(Draft(place, values, series=lines_as))
+            reading.draft(EntryDraft(place, values, series=lines_as))
 
 
 def _plain(line: str, place: Place, reading: Reading) -> str | None:
@@ -55,7 +56,7 @@ def _plain(line: str, place: Place, reading: Reading) -> str | None:
             reading.note("not_placed", "lines that begin with '#' were taken for comments", place)
             return None
         if marks := _MARKS.match(text):
-            reading.note("stripped", "list marks", place, repr(marks.group().strip()))
+            reading.note("stripped", "list marks", place, repr(short(marks.group().strip())))
         text = reading.text(text[marks.end() if marks else 0 :], place) or ""
     return text
 

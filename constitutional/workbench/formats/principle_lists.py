@@ -19,10 +19,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from constitutional.constitution import Principle
+from constitutional.prompt_examples import Example, is_prompt
 from constitutional.records import Message
-from constitutional.templates import Example
-from constitutional.workbench.formats.preference_examples import is_prompt
-from constitutional.workbench.formats.reading import Draft, Reading
+from constitutional.workbench.formats.notes import short
+from constitutional.workbench.formats.reading import EntryDraft, Reading
 from constitutional.workbench.formats.source import Source
 from constitutional.yamlfile import Steps
 
@@ -59,7 +59,7 @@ def read_paper_revisions(source: Source, reading: Reading) -> None:
         revision = reading.text(entry["edit_request"], source.place(name, "edit_request"))
         for critique, here in zip(critiques, places, strict=True):
             if critique and revision:
-                reading.draft(Draft(here, {"critique": critique, "revision": revision}, name))
+                reading.draft(EntryDraft(here, {"critique": critique, "revision": revision}, name))
 
 
 def write_paper_revisions(principles: Iterable[Principle]) -> str:
@@ -88,7 +88,7 @@ def read_paper_preferences(source: Source, reading: Reading) -> None:
     for index, value in enumerate(reading.listed(source.value, source.place(), of="texts")):
         preference = reading.text(value, source.place(index))
         if preference:
-            reading.draft(Draft(source.place(index), {"preference": preference}, series="preference"))
+            reading.draft(EntryDraft(source.place(index), {"preference": preference}, series="preference"))
 
 
 def write_paper_preferences(principles: Iterable[Principle]) -> str:
@@ -154,7 +154,7 @@ def read_langchain(source: Source, reading: Reading) -> None:
         elif name is not None:
             if isinstance(key, str) and name != key:
                 message = "the key of an entry that has a name of its own has no place in a constitution"
-                reading.note("not_placed", message, source.place(key), repr(key))
+                reading.note("not_placed", message, source.place(key), repr(short(key)))
             name = reading.text(name, source.place(key, "name"))
         _pair(entry, _LANGCHAIN_KEYS, source, (key,), reading, name)
 
@@ -196,7 +196,7 @@ def _pair(
 ) -> None:
     critique, revision = (reading.text(entry[key], source.place(*steps, key)) for key in keys)
     if critique and revision:
-        reading.draft(Draft(source.place(*steps), {"critique": critique, "revision": revision}, name))
+        reading.draft(EntryDraft(source.place(*steps), {"critique": critique, "revision": revision}, name))
 
 
 def _read_system_chat(value: Any, source: Source, reading: Reading) -> None:

@@ -14,10 +14,9 @@ from typing import Any, cast
 
 from constitutional.constitution import Principle, is_id, principle_problems
 from constitutional.errors import ConstitutionError, Place, Problem, nearest
-from constitutional.templates import Example
+from constitutional.prompt_examples import Example, PreferenceExample
 from constitutional.workbench.formats.cleaning import clean
-from constitutional.workbench.formats.preference_examples import PreferenceExample
-from constitutional.workbench.formats.report import Note, NoteKind
+from constitutional.workbench.formats.notes import Note, NoteKind, short
 from constitutional.workbench.formats.source import Number, Source
 from constitutional.yamlfile import MAX_PROBLEMS, Steps, describe
 
@@ -27,7 +26,7 @@ _ID_LENGTH = 100
 
 
 @dataclass
-class Draft:
+class EntryDraft:
     """A principle that was read.
 
     Attributes:
@@ -57,7 +56,7 @@ class Reading:
     """
 
     def __init__(self) -> None:
-        self.drafts: list[Draft] = []
+        self.drafts: list[EntryDraft] = []
         self.examples: list[Example] = []
         self.preference_examples: list[PreferenceExample] = []
         self.notes: list[Note] = []
@@ -73,7 +72,7 @@ class Reading:
         if len(self.problems) >= MAX_PROBLEMS:  # the same mistake everywhere
             raise ConstitutionError(self.problems)
 
-    def draft(self, draft: Draft) -> None:
+    def draft(self, draft: EntryDraft) -> None:
         """Take a principle."""
         self.drafts.append(draft)
         self._count(len(self.drafts), "principles", draft.place)
@@ -92,10 +91,16 @@ class Reading:
         """Stop where anything is wrong.
 
         Raises:
-            ConstitutionError: with every problem found.
+            ConstitutionError: with every problem found, by file and line.
         """
         if self.problems:
-            raise ConstitutionError(self.problems)
+            files = list(dict.fromkeys(str(problem.place.path) for problem in self.problems if problem.place))
+            raise ConstitutionError(
+                sorted(
+                    self.problems,
+                    key=lambda p: (files.index(str(p.place.path)), p.place.line or 0) if p.place else (-1, 0),
+                )
+            )
 
     def text(self, value: object, place: Place) -> str | None:
         """A text, clean; None, and a problem, where it is no text or nothing is left of it."""
@@ -106,7 +111,7 @@ class Reading:
         self.notes += notes
         if not cleaned:
             self.problem(
-                "there is no text" + (f" but {_short(value.strip())!r}" if value.strip() else ""), place
+                "there is no text" + (f" but {short(value.strip())!r}" if value.strip() else ""), place
             )
             return None
         return cleaned
@@ -144,9 +149,8 @@ class Reading:
             found = f"; is {near[0]!r} meant for it?" if near else ""
             self.problem(f"{name!r} is missing{found}", source.place(*steps))
         for name in unknown:
-            self.note(
-                "not_placed", f"the key {name!r} has no place in a constitution", source.place(*steps, name)
-            )
+            message = "keys that have no place in a constitution"
+            self.note("not_placed", message, source.place(*steps, name), repr(short(name)))
         return None if missing else value
 
     def principles(self, place: Place) -> list[Principle]:
@@ -170,9 +174,9 @@ class Reading:
         self.raise_problems()
         return [Principle(id=id, **draft.values) for id, draft in zip(ids, drafts, strict=True)]
 
-    def _without_duplicates(self) -> list[Draft]:
-        kept: list[Draft] = []
-        seen: dict[tuple[Any, ...], Draft] = {}
+    def _without_duplicates(self) -> list[EntryDraft]:
+        kept: list[EntryDraft] = []
+        seen: dict[tuple[Any, ...], EntryDraft] = {}
         for draft in self.drafts:
             texts = tuple(draft.values.get(name) for name in ("critique", "revision", "preference"))
             first = seen.setdefault(texts, draft)
@@ -184,7 +188,7 @@ class Reading:
             kept.append(draft)
         return kept
 
-    def _ids(self, drafts: list[Draft]) -> list[str]:
+    def _ids(self, drafts: list[EntryDraft]) -> list[str]:
         """Ids in the order of the drafts; names come first, so that what is made never takes one away."""
         ids: list[str] = [""] * len(drafts)
         taken: set[str] = set()
@@ -193,7 +197,7 @@ class Reading:
                 ids[index] = _free(wanted, taken)
                 taken.add(ids[index])
                 if ids[index] != draft.name:
-                    detail = f"{_short(draft.name)!r} became {ids[index]!r}"
+                    detail = f"{short(draft.name)!r} became {ids[index]!r}"
                     reason = "are ids" if ids[index] == wanted else "are unique ids"
                     self.note("renamed", f"names became what {reason}", draft.place, detail)
         counts: dict[str, int] = {}
@@ -209,7 +213,7 @@ class Reading:
             if draft.name is None:
                 self.note("made", "ids, since the file gives none", draft.place, ids[index])
             else:
-                detail = f"{_short(draft.name)!r} became {ids[index]!r}"
+                detail = f"{short(draft.name)!r} became {ids[index]!r}"
                 self.note(
                     "renamed", "names without letters a to z or digits became numbers", draft.place, detail
                 )
@@ -248,7 +252,3 @@ def _describe(value: object) -> str:
 def _and(names: Collection[str]) -> str:
     quoted = [repr(name) for name in names]
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else name[:57] + "..."

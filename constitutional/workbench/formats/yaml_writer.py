@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
+from constitutional.atomic import write_text
 from constitutional.constitution import Constitution, Principle
+from constitutional.constitution_file import MAX_PRINCIPLES, MAX_TAGS
 from constitutional.errors import ConstitutionError, Problem
+from constitutional.prompt_examples import Example, PreferenceExample
 from constitutional.records import Conversation
-from constitutional.templates import Example
-from constitutional.workbench.formats.atomic import write_text
-from constitutional.workbench.formats.preference_examples import PreferenceExample
 from constitutional.workbench.formats.source import way
 from constitutional.workbench.json_schema import MODELINE, write_schema_beside
 from constitutional.yamlfile import MAX_BYTES, Steps, forbidden_character, load_yaml
@@ -52,6 +52,9 @@ def constitution_yaml(constitution: Constitution) -> str:
     Raises:
         ConstitutionError: a text that no YAML file may hold, or a file that would be too large to load.
     """
+    _refuse_too_many("principles", len(constitution.principles), MAX_PRINCIPLES)
+    for principle in constitution.principles:
+        _refuse_too_many(f"tags of {principle.id!r}", len(principle.tags), MAX_TAGS)
     head: dict[str, Any] = {"id": constitution.id, "version": constitution.version}
     if constitution.description:
         head["description"] = constitution.description
@@ -84,7 +87,7 @@ def preference_examples_yaml(examples: Iterable[PreferenceExample]) -> str:
         {
             "prompt": _prompt(example.prompt),
             "responses": list(example.responses),
-            **_given({"rationale": example.rationale}),
+            **_given({"question": example.question, "rationale": example.rationale}),
             "answer": example.answer,
         }
         for example in examples
@@ -160,6 +163,11 @@ def _file(key: str, entries: list[dict[str, Any]], head: str = "") -> str:
     if len(text.encode()) > MAX_BYTES:
         raise ConstitutionError(f"the file would be larger than {MAX_BYTES:,} bytes, more than can be loaded")
     return text
+
+
+def _refuse_too_many(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise ConstitutionError(f"the {count:,} {what} are more than the {most:,} that can be loaded")
 
 
 def _principle(p: Principle) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from constitutional.composition import examine
 from constitutional.errors import ConfigError, ConstitutionError, Place, Problem, nearest
-from constitutional.registry import SUFFIXES, find_constitution, is_inside, is_path
+from constitutional.registry import SUFFIXES, find_constitution, is_folder, is_inside, is_path
 from constitutional.workbench.lint.reading import Limits, LintFile
 from constitutional.workbench.lint.rule import Finding, Rule, Severity
 from constitutional.workbench.lint.rules import RULES
@@ -22,7 +22,7 @@ FOLDER = "constitutions"
 
 
 @dataclass(frozen=True)
-class Report:
+class LintReport:
     """What was found.
 
     Attributes:
@@ -46,7 +46,7 @@ def lint(
     select: Collection[str] = (),
     ignore: Collection[str] = (),
     limits: Limits | None = None,
-) -> Report:
+) -> LintReport:
     """Find what is wrong with constitutions, and what is likely to go wrong with them.
 
     Args:
@@ -69,7 +69,7 @@ def lint(
         findings += found
         ignored += len(off)
     told = dict.fromkeys(finding for finding in findings if finding.rule in wanted)
-    return Report(tuple(files), tuple(told), ignored)
+    return LintReport(tuple(files), tuple(told), ignored)
 
 
 def chosen_rules(select: Collection[str], ignore: Collection[str]) -> frozenset[str]:
@@ -123,7 +123,7 @@ def find_rule(id: str) -> Rule:
 
 
 def _default() -> list[str | Path]:
-    if not Path(FOLDER).is_dir():
+    if not is_folder(Path(FOLDER)):
         raise ConfigError(
             f"there is no folder ./{FOLDER} here; name a constitution or a file, or start one with "
             "`constitutional constitution new NAME`"
@@ -157,11 +157,11 @@ def _files(targets: Iterable[str | Path]) -> tuple[list[Path], list[Finding]]:
 def _expand(target: str | Path) -> list[Path]:
     path = Path(target)
     if is_path(target):
-        return _inside(path) if _is_folder(path) else [path]
+        return _inside(path) if is_folder(path) else [path]
     try:
         return [find_constitution(target)]
     except ConstitutionError:
-        if path.name and _is_folder(path):
+        if str(target) and is_folder(path):  # an empty text would be this folder
             return _inside(path)
         raise
 
@@ -174,13 +174,6 @@ def _inside(folder: Path) -> list[Path]:
     if not found:
         raise ConstitutionError("there are no .yaml files in this folder", Place(folder))
     return found
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def shown(path: Path) -> Path:
@@ -198,7 +191,7 @@ def _lint_file(path: Path, limits: Limits, wanted: Collection[str]) -> tuple[lis
         file = LintFile(examined, examined.document, entries, limits)
         for id, message, place, steps in _found(file, wanted):
             finding = Finding(id, RULES[id].severity, message, place)
-            if steps is not None and id in file.ignored(steps):
+            if steps is not None and file.is_ignored(id, steps):
                 off.append(finding)
             else:
                 findings.append(finding)

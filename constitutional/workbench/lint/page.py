@@ -42,8 +42,8 @@ is for the whole principle; `# lint: ignore=RULE, RULE` names several. What keep
 `--format json` is for programs, `--format github` marks the lines in a pull request, `--explain RULE` prints a rule with its examples.
 
 Rules that go by English phrases see English texts only. A text is taken for English if at least 12 % of its words, and two of them, are
-among some of the commonest English words that are words of no other language; one of fewer than six words goes by the file's other
-texts.
+among some of the commonest English words that are words of no other language, and four fifths of its letters are Latin, whatever the language
+of the file's other texts. `flat-refusal` also sees a text whose request to refuse is English by itself, as "refuse to answer".
 """
 
 

@@ -7,11 +7,12 @@ key; at the start of a principle, for the whole principle. What the loader refus
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 
 from constitutional.composition import Examined
 from constitutional.constitution_file import PrincipleEntry
@@ -62,7 +63,7 @@ class Text:
         steps: where it stands in the document.
         field: its key.
         text: what the file says.
-        english: whether it is English, by itself or (where it is short) together with the file's other texts.
+        english: whether it is English.
         limits: what it may cost.
     """
 
@@ -120,9 +121,8 @@ class LintFile:
             given = [name for name in (*_TEXTS, "source") if name in entry.model_fields_set]
             found += [(("principles", index, name), name, getattr(entry, name)) for name in given]
             found += [(("principles", index, "tags", at), "tags", tag) for at, tag in enumerate(entry.tags)]
-        together = " ".join(text[:1000] for _, name, text in found[:500] if name in _TEXTS)
         return tuple(
-            Text(steps, name, text, is_english(text[:MAX_READ], together), self.limits)
+            Text(steps, name, text, is_english(text[:MAX_READ]), self.limits)
             for steps, name, text in found
             if text.strip()
         )
@@ -145,41 +145,68 @@ class LintFile:
         line = bisect_right(self._line_starts, found.start())
         return Place(whole.path, line, found.start() - self._line_starts[line - 1] + 1, whole.field)
 
-    def ignored(self, steps: Steps) -> frozenset[str]:
-        """The rules that comments switch off for the value at some steps."""
-        return frozenset(rule for rule, _ in self._comments(steps))
+    def is_ignored(self, rule: str, steps: Steps) -> bool:
+        """Whether a comment switches a rule off for the value at some steps."""
+        return any(
+            rule in self._rules_above(line, column)
+            or any(rule == other for other, _ in self._ignores(line, column))
+            for line, column in self._anchors(steps)
+        )
 
     def comments(self) -> Iterator[tuple[str, Place]]:
         """Every rule that a comment switches off, and where the comment is."""
         if not _IGNORE.search(self.document.source):
             return
-        seen = set()
+        keys: list[Steps] = [steps for steps in self.document.key_positions if len(steps) == 1]
         for index, entry in enumerate(self.entries):
-            for steps in (
-                ("principles", index),
-                *(("principles", index, name) for name in entry.model_fields_set),
-            ):
-                for rule, place in self._comments(steps):
-                    if (rule, place) not in seen:
-                        seen.add((rule, place))
-                        yield rule, place
+            keys += [("principles", index), *(("principles", index, name) for name in entry.model_fields_set)]
+        anchors = sorted({anchor for steps in keys for anchor in self._anchors(steps)})
+        rightmost = dict(anchors)  # what is above a key is above those to the right of it, too
+        found = [rule for anchor in anchors for rule in self._ignores(*anchor)]
+        found += [
+            (rule, at) for line in rightmost for deep, rule, at in self._above(line) if deep < rightmost[line]
+        ]
+        yield from dict.fromkeys(found)
 
-    def _comments(self, steps: Steps) -> Iterator[tuple[str, Place]]:
-        anchors = [self.document.key_positions.get(steps[:3])]
+    def _anchors(self, steps: Steps) -> set[tuple[int, int]]:
+        """Where the key of the value at some steps is, and where its principle is: comments there are about it."""
+        found = {self.document.key_positions.get(steps[:3])}
         if steps[:1] == ("principles",) and len(steps) > 1:
-            anchors.append(self.document.positions.get(steps[:2]))
-        for anchor in anchors:
-            if anchor is None:
-                continue
-            line, column = anchor
-            yield from self._ignores(line, column)
-            line -= 1
-            # A comment that is indented deeper than the key may be the last line of a text.
-            while line >= 1 and (above := self._line(line)).lstrip(" ").startswith("#"):
-                if len(above) - len(above.lstrip(" ")) >= column:
-                    break
-                yield from self._ignores(line, 1)
-                line -= 1
+            found.add(self.document.positions.get(steps[:2]))
+        return {anchor for anchor in found if anchor is not None}
+
+    def _rules_above(self, line: int, column: int) -> frozenset[str]:
+        """What the comments right above a key switch off."""
+        above = self._above(line)
+        count = bisect_left(above, column, key=itemgetter(0))
+        if (line, count) not in self._rules:
+            self._rules[line, count] = frozenset(rule for _, rule, _ in above[:count])
+        return self._rules[line, count]
+
+    def _above(self, line: int) -> list[tuple[int, str, Place]]:
+        """What the comment lines right above a line switch off, from the lowest line up.
+
+        Each is with the deepest indentation so far: a comment that is indented deeper than the key may be the last line of
+        a text, so neither it nor those above it are about the key.
+        """
+        if line not in self._blocks:
+            block = self._blocks[line] = []
+            deepest, at = 0, line - 1
+            while at >= 1 and (above := self._line(at)).lstrip(" ").startswith("#"):
+                deepest = max(deepest, len(above) - len(above.lstrip(" ")))
+                block += [(deepest, rule, place) for rule, place in self._ignores(at, 1)]
+                at -= 1
+        return self._blocks[line]
+
+    @cached_property
+    def _blocks(self) -> dict[int, list[tuple[int, str, Place]]]:
+        """Kept from `_above`: thousands of keys may be on one line, and thousands of comments above it."""
+        return {}
+
+    @cached_property
+    def _rules(self) -> dict[tuple[int, int], frozenset[str]]:
+        """Kept from `_rules_above`, likewise."""
+        return {}
 
     def _ignores(self, line: int, column: int) -> Iterator[tuple[str, Place]]:
         found = _IGNORE.search(self._line(line, column))

@@ -61,7 +61,8 @@ class Rule:
         fields: the fields whose texts `check_text` is shown.
         english: only English texts are shown to it, since it goes by phrases.
         check_text: finds it in a text.
-        check_file: finds it in a file: pairs of a message and the steps to a value, or a place that is no value's.
+        check_file: finds it in a file: pairs of a message and the steps to a value, or a place that is no value's. Where there
+            is neither check, it is the loader that finds it.
     """
 
     id: str
@@ -77,8 +78,3 @@ class Rule:
     english: bool = False
     check_text: Callable[[Text], Iterable[Hit]] | None = None
     check_file: Callable[[LintFile], Iterable[tuple[str, Steps | Place]]] | None = None
-
-    @property
-    def of_loader(self) -> bool:
-        """Whether it is the loader that finds it, as opposed to `lint` alone."""
-        return self.check_text is None and self.check_file is None

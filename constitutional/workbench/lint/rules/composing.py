@@ -42,9 +42,10 @@ RULES = (
     Rule(
         "unknown-base",
         "error",
-        "`extends` names a constitution that there is not.",
+        "`extends` names a constitution that there is not, or a file that it may not take.",
         "A name is looked for in ./constitutions and among the shipped ones; what has a '/' or ends in .yaml is a path relative to the "
-        "file, never an absolute one.",
+        "file, never an absolute one. It ends in .yaml or .yml and lies, links followed, in the working directory, in the folder of the "
+        "file that extends it, or in the folder above that of the constitution you named; so nobody's constitution reads your other files.",
         bad="""\
 id: example
 extends: [harmlesness]

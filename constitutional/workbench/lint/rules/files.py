@@ -10,7 +10,7 @@ RULES = (
         "error",
         "There is no such file or name, or it can't be read.",
         "A name is looked for in ./constitutions and among the shipped ones; what has a '/' or ends in .yaml is a path. A file is regular "
-        "and at most 5 MB.",
+        "and has at most 5 MB and 200,000 values.",
         bad="constitutional constitution lint harmlesness\n",
         line=None,
         good="constitutional constitution lint harmlessness\n",

@@ -8,9 +8,18 @@ from collections.abc import Iterator
 from constitutional.workbench.lint.reading import Text
 from constitutional.workbench.lint.rule import Hit, Rule
 
+_SHOWN = "responses?|replies|reply|answers?|summary|summaries|texts?|options?|assistants?"
 _CHOICE = re.compile(
     r"\bwhich(?:ever)?\b|\b(?:choose|choosing|pick|select|prefer|preferred|compare|decide between)\b"
-    r"|\bthe one (?:that|of|which|who)\b|\b(?:first|one) or the (?:second|other)\b|\b(?:name|say|give|tell) the (?:better|best)\b",
+    r"|\bthe one (?:that|of|which|who)\b|\b(?:first|one) or the (?:second|other)\b|\b(?:name|say|give|tell) the (?:better|best)\b"
+    # `is response A better, or response B?`
+    rf"|\b(?:{_SHOWN}) \(?(?:a|1|one)\b[^.?!]{{0,60}}\bor\b[^.?!]{{0,30}}\b(?:b|2|two)\b|(?-i:\bA\)? or (?:is )?\(?B\b)",
+    re.IGNORECASE,
+)
+# `which rules does the response break?`: a choice, but not of a response
+_OTHER_CHOICE = re.compile(
+    rf"\bwhich (?:(?!(?:of|one|is|{_SHOWN})\b)[\w'’-]{{1,20}} ){{1,3}}(?:do|does|did|is|are|was|were|has|have|would|will|can|should) "
+    rf"(?:the|this|that|its|either|each|both|these|those) (?:[\w'’-]{{1,20}} ){{0,2}}(?:{_SHOWN})\b",
     re.IGNORECASE,
 )
 _RATING = re.compile(
@@ -42,14 +51,22 @@ _REFUSAL = re.compile(
     r"(?:help|assist|answer|comply|engage|respond|discuss)"
     r"(?= ?(?:[.,;!\"'”’]|\Z)| (?:with |to |in )?(?:that|this|it|(?:the|any|such|these|those) (?:[\w'’-]{1,20} ){0,3}"
     r"(?:requests?|questions?|prompts?|messages?|topics?|subjects?|user))\b)"
-    r"|\b(?:simply|just|only) (?:say|says|answer|answers|reply|replies) [\"'“‘]?(?:no|sorry)\b|\bI(?:['’]m| am) sorry\b",
+    r"|\b(?:simply|just|only) (?:say|says|answer|answers|reply|replies) [\"'“‘]?(?:no|sorry)\b|\bI(?:['’]m| am) sorry\b"
+    r"|(?:^|[.!?:;,] ?|\b(?:and|then|please|politely) )(?:say|answer|reply|respond)(?: with)?(?: only| just| a)? [\"'“‘]?no(?=[\"'”’]?(?: ?[.,;!]|\Z| to\b))"
+    r"|\bI (?:can ?not|can['’]t|will not|won['’]t|am unable to|am not able to) (?:help|assist|answer|comply|respond|discuss|do)\b",
     re.IGNORECASE,
+)
+_ANY_LANGUAGE = re.compile(r"refus(?:es?|als?)|declines?", re.IGNORECASE)
+"""Of these phrases, those that are words of French, Spanish or Portuguese too, or taken over as a term; the others show that a
+text is English."""
+_ENGLISH_NEXT = re.compile(
+    r" (?:to|the|it|any|all|every|this|that|these|those|such|when|if|with|and)\b", re.IGNORECASE
 )
 _NOT_THAT = re.compile(
     # what follows is to be avoided
     r"(?:\b(?:not|never|without|avoid\w*|instead of|rather than|no|nor|than|remov\w+|replac\w+|any|needless|unnecessary)|n['’]t)\b[^.?!;]{0,25}\Z"
     # what follows is said of the response as it was
-    r"|\b(?:if|when|where|wherever|because|since|which) (?:[\w'’-]{1,20} ){0,4}\Z",
+    r"|\b(?:if|when|where|wherever|because|since|which) (?:[\w'’-]{1,20} ){0,4}[\"'“‘]?\Z",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(
@@ -73,7 +90,7 @@ def preference_not_a_choice(text: Text) -> Iterator[Hit]:
                 *found.span(),
             )
             return
-    if not _CHOICE.search(text.head):
+    if not _CHOICE.search(_OTHER_CHOICE.sub("", text.head)):
         yield Hit("can't be answered by choosing one of two responses; ask which of the two is better")
 
 
@@ -88,6 +105,8 @@ def flat_refusal(text: Text) -> Iterator[Hit]:
     if _GOES_ON.search(text.head):
         return
     for found in _REFUSAL.finditer(text.head):
+        if not (text.english or _is_english(found, text)):
+            continue
         if not _NOT_THAT.search(text.head[max(0, found.start() - 60) : found.start()]):
             start = found.end() - len(found.group().lstrip(" .!?:;,"))
             yield Hit(
@@ -97,6 +116,14 @@ def flat_refusal(text: Text) -> Iterator[Hit]:
                 found.end(),
             )
             return
+
+
+def _is_english(refusal: re.Match[str], text: Text) -> bool:
+    """Whether a request to refuse is English by its own words: a text of few words has too few common ones to be told by."""
+    if text.in_quotes(refusal.start()):  # where any language may stand
+        return False
+    alone = _ANY_LANGUAGE.fullmatch(refusal.group()) is None
+    return alone or _ENGLISH_NEXT.match(text.head, refusal.end()) is not None
 
 
 RULES = (
@@ -153,7 +180,7 @@ principles:
         "warning",
         "A revision asks for a refusal, and for nothing beside it.",
         "The revisions become training data, so the model would learn to evade; that it engages and explains its objections instead is what the "
-        "method is for (Bai et al. 2022, abstract). English texts only.",
+        "method is for (Bai et al. 2022, abstract). English wordings only.",
         bad="""\
 id: example
 principles:
@@ -172,7 +199,6 @@ principles:
       a door for somebody who is locked out.
 """,
         fields=("revision",),
-        english=True,
         check_text=flat_refusal,
     ),
 )

@@ -24,6 +24,9 @@ NoteKind = Literal[
     "not_placed",  # there is no place for it in a constitution
     "not_carried",  # the format that is written has no place for it
 ]
+MAX_LINES = 100
+"""Lines of a summary at most: more say nothing to a reader."""
+_MAX_DETAIL = 200
 _SHOWN = 3
 
 
@@ -35,13 +38,17 @@ class Note:
         kind: what sort of thing.
         message: a sentence, the same for everything that it happened to.
         place: where.
-        detail: what came of it here, such as the id that was made.
+        detail: what came of it here, such as the id that was made; cut where it is long.
     """
 
     kind: NoteKind
     message: str
     place: Place | None = None
     detail: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.detail is not None:
+            object.__setattr__(self, "detail", short(self.detail, _MAX_DETAIL))
 
     def to_row(self) -> dict[str, Any]:
         """The note as JSON has it."""
@@ -60,6 +67,8 @@ class Note:
 def summary(notes: Iterable[Note], *, name_files: bool = False) -> list[str]:
     """The notes for a reader: one line for all of a file that differ only in place and detail, in the order they came.
 
+    Beyond `MAX_LINES` only their number is told.
+
     Args:
         notes: all that were made.
         name_files: whether to head what belongs to a file with its name, as is needed where there are several.
@@ -72,7 +81,14 @@ def summary(notes: Iterable[Note], *, name_files: bool = False) -> list[str]:
     for file, groups in files.items():
         lines += [f"{file}:"] * bool(file)
         lines += [("  " if file else "") + _line(group) for group in groups.values()]
+    if (left := len(lines) - MAX_LINES) > 0:
+        lines[MAX_LINES:] = [f"and {left:,} more lines like these"]
     return lines
+
+
+def short(text: str, length: int = 60) -> str:
+    """A text for a message: itself, or its start where it is longer than that."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def _line(group: list[Note]) -> str:

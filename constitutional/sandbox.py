@@ -265,8 +265,25 @@ def _indent(context: Context, value: object, width: int = 4, first: bool = False
     return indented if first else indented[width:] if lines[0] else indented
 
 
+def quote(text: str) -> str:
+    r"""A text as quoted lines, each of which starts with `>`.
+
+    Lines end wherever `str.splitlines` says (\n, \r\n, \r, \v, \f, \x1c to \x1e, \x85, U+2028, U+2029), and all these
+    ends become \n. So no text can get out of its quotation, whatever a model takes for the end of a line, and what stands
+    on other lines is the template's own. An empty line, and an empty text, is `>` alone.
+    """
+    return "\n".join(f"> {line}" if line else ">" for line in text.splitlines() or [""])
+
+
+def _one_line(text: str) -> str:
+    """A text on one line: each end of a line, with the white space around it, becomes a space."""
+    return " ".join(stripped for line in text.splitlines() if (stripped := line.strip()))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "trim": _text(str.strip),
+    "quote": _text(quote),
+    "line": _text(_one_line),
     "upper": _text(str.upper),
     "lower": _text(str.lower),
     "capitalize": _text(str.capitalize),

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,9 @@ from hypothesis import strategies as st
 
 from constitutional.constitution import Principle
 from constitutional.errors import TemplateError
+from constitutional.prompt_examples import Example, PreferenceExample
 from constitutional.records import Message
-from constitutional.templates import TEMPLATES, Example, load_prompt_set
+from constitutional.templates import TEMPLATES, Scale, load_prompt_set
 
 PROMPT = (Message("user", "How are you?"),)
 DEFAULT = load_prompt_set("default")
@@ -21,13 +23,23 @@ examples:
     revision_request: Make it kind.
     revision: Hello! How can I help?
 """
+PREFERENCES = """\
+examples:
+  - prompt: Hello?
+    question: Which is kinder?
+    responses: [Go away., Hello!]
+    rationale: (A) is rude.
+    answer: B
+"""
 
 
 @pytest.fixture
 def make(tmp_path):
-    def make(respond="", marker="All good.", **files):
+    def make(respond="", marker="All good.", options=None, **files):
         files = {"respond.jinja": respond, **{name.replace("__", "."): text for name, text in files.items()}}
-        (tmp_path / "set.yaml").write_text(f"id: test\nclean_marker: {marker}\n")
+        marked = f"clean_marker: {marker}\n" if marker else ""
+        chosen = f"options: {options}\n" if options else ""
+        (tmp_path / "set.yaml").write_text(f"id: test\n{marked}{chosen}")
         for name, text in files.items():
             if text:
                 (tmp_path / name).write_text(text)
@@ -80,6 +92,42 @@ def test_variables_filters_and_loops_work(tmp_path, make):
     assert first[0].content == "2.0 KIND 2 1/1 last Hello? 012 a, b x\n  y Fi All good. 1 {{ raw }}"
     second = made.render("critique", clean_marker=None, examples=(), **variables)
     assert second[0].content == "2.0 KIND 2 none 012 a, b x\n  y Fi no marker 1 {{ raw }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted", "one_line"),
+    [
+        ("a", "> a", "a"),
+        ("", ">", ""),
+        ("\n", ">", ""),
+        ("a\n", "> a", "a"),
+        ("a\n\n  b ", "> a\n>\n>   b ", "a b"),
+        ("> a", "> > a", "> a"),
+        (
+            "a\r\nb\rc\vd\fe\x1cf\x1dg\x1eh\x85i\u2028j\u2029k",
+            "\n".join(f"> {c}" for c in "abcdefghijk"),
+            None,
+        ),
+        ("1\u2028 2\n\n3", "> 1\n>  2\n>\n> 3", "1 2 3"),
+    ],
+)
+def test_filters_quote_a_text_or_put_it_on_one_line(make, text, quoted, one_line):
+    made = make(
+        '{% turn "user" %}[{{ prompt[0].content|quote }}]{% endturn %}{% turn "user" %}[{{ prompt[0].content|line }}]{% endturn %}'
+    )
+    first, second = made.render("respond", prompt=(Message("user", text),))
+    assert first.content == f"[{quoted}]"
+    assert second.content == f"[{' '.join('abcdefghijk') if one_line is None else one_line}]"
+
+
+@pytest.mark.parametrize("template", ["judge", "score"])
+def test_a_text_is_never_too_large_to_be_quoted(template):
+    large = "\n" * 3_000_000
+    given = {"prompt": (Message("user", large),), "principle": JUDGED, "responses": (large, large)}
+    if template == "score":
+        given |= {"response": given.pop("responses")[0], "scale": Scale(1, 2), "options": ("1", "2")}
+    rendered = DEFAULT.render(template, **given)
+    assert rendered[-2].content.count("\n>") >= 6_000_000
 
 
 def test_a_file_of_the_set_can_be_included(make, tmp_path):
@@ -300,6 +348,34 @@ def variables(question, response, critique):
         ),
         ({"examples__yaml": EXAMPLE.replace("Go away.", "''")}, "examples.0.response"),
         ({"marker": "''"}, "must not be empty"),
+        (
+            {"marker": None, "critique__jinja": LOOP},
+            "set.yaml: 'clean_marker' is missing: critique.jinja is given it",
+        ),
+        ({"options": "[A]"}, "set.yaml: options must be two different texts"),
+        ({"options": "[A, B, C]"}, "options must be two different texts"),
+        ({"options": "[A, ' A']"}, "options must be two different texts"),
+        ({"options": "[A, ' ']"}, "options must be two different texts that are not empty"),
+        ({"options": "AB"}, "options: must be a list"),
+        ({"options": "[1, 2]"}, "options.0: must be a text, not the number 1"),
+        ({"options": f"[A, {'x' * 51}]"}, "one line of at most 50 characters"),
+        ({"options": '[A, "B\\nB"]'}, "one line of at most 50 characters"),
+        (
+            {"preference_examples__yaml": PREFERENCES.replace("answer: B", "answer: C")},
+            "preference_examples.yaml:6:13: examples.0.answer: must be 'A' or 'B'",
+        ),
+        (
+            {"preference_examples__yaml": PREFERENCES.replace("[Go away., Hello!]", "[Hello!]")},
+            "preference_examples.yaml:4:16: examples.0.responses",
+        ),
+        (
+            {"preference_examples__yaml": PREFERENCES.replace("Which is kinder?", "' '")},
+            "examples.0.question: must not be empty",
+        ),
+        (
+            {"preference_examples__yaml": PREFERENCES.replace("Hello?", "[{role: assistant, content: x}]")},
+            "examples.0.prompt: must be texts in turns that alternate",
+        ),
         ({"marker": "[1]"}, "set.yaml:2:15: clean_marker: must be a text, not a list"),
     ],
 )
@@ -352,6 +428,104 @@ def test_examples_are_read(make):
         "Hello! How can I help?",
     )
     assert not read.clean
+
+
+def judge(text):
+    return turn(text) + '{% turn "assistant" %}The better one is ({% endturn %}'
+
+
+JUDGED = Principle("kind", preference="Which is kinder?")
+COMPARED = {"prompt": PROMPT, "responses": ("one", "two"), "principle": JUDGED}
+SHOWN = (
+    "{% for e in examples %}{{ e.prompt[0].content }} {{ e.question }} {{ e.responses[1] }} {{ e.chosen }} {{ e.rejected }} "
+    "{{ e.answer }} {{ e.rationale }};{% endfor %} {{ options|join('/') }} {{ responses|join('/') }} {{ principle.preference }}"
+)
+
+
+def test_a_judge_is_given_the_sets_options_and_preference_examples(make):
+    made = make(LOOP, judge__jinja=judge(SHOWN), preference_examples__yaml=PREFERENCES, options="['1', '2']")
+    assert made.options == ("1", "2")
+    (example,) = made.preference_examples
+    assert example == PreferenceExample(
+        (Message("user", "Hello?"),), ("Go away.", "Hello!"), "B", "(A) is rude.", "Which is kinder?"
+    )
+    assert made.render("judge", **COMPARED) == (
+        Message(
+            "user",
+            "Hello? Which is kinder? Hello! Hello! Go away. B (A) is rude.; 1/2 one/two Which is kinder?",
+        ),
+        Message("assistant", "The better one is ("),
+    )
+    own = made.render("judge", **COMPARED, examples=(), options=("x", "y"))
+    assert own[0].content == "x/y one/two Which is kinder?"
+
+
+def test_options_are_a_and_b_unless_a_set_has_others(make):
+    made = make(judge__jinja=judge(SHOWN), marker=None)
+    assert (made.options, made.preference_examples, made.clean_marker) == (("A", "B"), (), "")
+
+
+def test_a_rating_is_given_its_own_scale_and_options(make):
+    text = "{{ scale.low }} {{ scale.high }} {{ options|join }} {{ response }}"
+    given = {"prompt": PROMPT, "response": "one", "principle": JUDGED, "scale": Scale(1.5, 3)}
+    made = make(score__jinja=judge(text), marker=None)
+    assert made.render("score", **given, options=("2", "3"))[0].content == "1.5 3 23 one"
+    with pytest.raises(ValueError, match="score takes"):
+        made.render("score", **given)
+
+
+@pytest.mark.parametrize("end", ["", '{% turn "assistant" %} {% endturn %}'])
+def test_a_template_that_no_option_can_continue_is_an_error(make, end):
+    made = make(judge__jinja=turn("{{ principle.preference }}") + end, marker=None)
+    with pytest.raises(TemplateError, match=r"judge\.jinja: must end in an assistant's turn"):
+        made.render("judge", **COMPARED)
+
+
+def test_reasoning_stops_where_the_answer_begins(make):
+    reason = turn("{{ responses[0] }}") + '{% turn "assistant" %}Hm: {{ rationale }}\n\nSo ({% endturn %}'
+    assert make(**{"judge-answer__jinja": reason}, marker=None).rationale_stop() == "So ("
+    for broken in (
+        turn("{{ rationale }}") + '{% turn "assistant" %}So ({% endturn %}',
+        turn("x") + '{% turn "assistant" %}So ({{ rationale }}{% endturn %}',
+    ):
+        made = make(LOOP, **{"judge-answer__jinja": broken})
+        with pytest.raises(
+            TemplateError, match=r"judge-answer\.jinja: its last turn must hold the rationale"
+        ):
+            made.rationale_stop()
+
+
+def test_what_belongs_to_a_judge_changes_only_a_judges_fingerprint(make):
+    files = {"critique__jinja": LOOP, "judge__jinja": judge(SHOWN), "score__jinja": judge("x")}
+    first = make(LOOP, **files)
+    by_options = make(LOOP, options="[C, D]", **files)
+    by_examples = make(LOOP, options="[C, D]", preference_examples__yaml=PREFERENCES, **files)
+    by_chains = make(LOOP, options="[C, D]", marker="Fine.", examples__yaml=EXAMPLE, **files)
+    chains = [made.fingerprint("respond", "critique") for made in (first, by_options, by_examples, by_chains)]
+    assert chains[0] == chains[1] == chains[2] != chains[3]
+    judges = [made.fingerprint("judge") for made in (first, by_options, by_examples, by_chains)]
+    assert len(set(judges)) == 3 and judges[2] == judges[3]
+    assert len({made.fingerprint("score") for made in (first, by_options, by_examples, by_chains)}) == 1
+    assert first.fingerprint("judge", "critique") not in {judges[0], chains[0]}
+
+
+def test_the_shipped_templates_read_just_the_texts_of_a_principle_that_they_show():
+    for template in ("judge", "judge-reason", "judge-answer", "score", "score-write"):
+        assert DEFAULT.principle_fields(template) == ("preference",)
+    assert DEFAULT.principle_fields("critique", "revise") == ("critique", "revision")
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("{{ principles[0].weight }} {{ principles[-1].id }}", ("id", "weight")),
+        ("{{ principles[1:][0].critique[:9] }}", ("critique",)),
+        ("{% for i in range(1) %}{{ principles[0][['we', 'ight'][i]] }}{% endfor %}", None),
+    ],
+)
+def test_the_fields_of_a_principle_that_a_template_reads_are_known(make, text, fields):
+    every = tuple(sorted(field.name for field in dataclasses.fields(Principle)))
+    assert make(critique__jinja=turn(text)).principle_fields("critique") == (fields or every)
 
 
 def test_every_template_is_described_in_the_documentation():

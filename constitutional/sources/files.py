@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from constitutional.errors import Place, SourceError
 from constitutional.sources.json_array import array_elements
 from constitutional.sources.reasons import BadRow
+from constitutional.sources.rows import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -139,18 +140,21 @@ def accepts(path: Path) -> bool:
     return path.suffix.lower() == ".parquet" or _format(path) in _READERS
 
 
-def file_rows(path: Path, columns: dict[str, None]) -> Iterator[RawRow]:
+def file_rows(
+    path: Path, columns: dict[str, None], wanted: Callable[[str], bool] = COLUMNS.__contains__
+) -> Iterator[RawRow]:
     """The rows of a file whose name `accepts` does.
 
     Args:
         path: the file.
         columns: gets the names of columns that are not part of the rows, since nobody needs them.
+        wanted: whether a column is part of the rows.
 
     Raises:
         SourceError: the file is not what its name says.
     """
     if path.suffix.lower() == ".parquet":
-        yield from _parquet_rows(path, columns)
+        yield from _parquet_rows(path, columns, wanted)
         return
     with path.open("rb") as packed:
         zipped = path.suffix.lower() == ".gz"
@@ -159,17 +163,15 @@ def file_rows(path: Path, columns: dict[str, None]) -> Iterator[RawRow]:
         yield from _READERS[_format(path)](file, path)
 
 
-def _parquet_rows(path: Path, columns: dict[str, None]) -> Iterator[RawRow]:
+def _parquet_rows(path: Path, columns: dict[str, None], wanted: Callable[[str], bool]) -> Iterator[RawRow]:
     import pyarrow
     import pyarrow.parquet
-
-    from constitutional.sources.rows import COLUMNS
 
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
             columns.update(dict.fromkeys(names))
-            used = [name for name in names if name in COLUMNS] or None
+            used = [name for name in names if wanted(name)] or None
             for batch in file.iter_batches(_BATCH, columns=used):
                 for row in range(batch.num_rows):
                     yield _arrow_row(batch, row)

@@ -32,7 +32,11 @@ def is_saved(folder: Path) -> bool:
 
 
 def hub_rows(
-    source: str, split: str, columns: dict[str, None], load: Callable[..., Any] | None = None
+    source: str,
+    split: str,
+    columns: dict[str, None],
+    load: Callable[..., Any] | None = None,
+    wanted: Callable[[str], bool] = COLUMNS.__contains__,
 ) -> Iterator[RawRow]:
     """The rows of a data set on the hub.
 
@@ -41,6 +45,7 @@ def hub_rows(
         split: which split.
         columns: gets the names of columns that are not part of the rows.
         load: what loads it, `datasets.load_dataset` where None.
+        wanted: whether a column is part of the rows.
 
     Raises:
         PrerequisiteError: the hub can't be reached, or wants a login.
@@ -53,7 +58,7 @@ def hub_rows(
     name, _, config = source.partition(":")
     try:
         data = load(name, config or None, split=split, streaming=True)
-        yield from _rows(data, columns)
+        yield from _rows(data, columns, wanted)
     except ConnectionError as error:
         raise PrerequisiteError(
             f"{source!r} is no file here, and as a data set of the hub it can't be reached (offline?). "
@@ -68,7 +73,9 @@ def hub_rows(
         raise SourceError(f"the data set can't be read: {_first_line(error)}", Place(source)) from error
 
 
-def saved_rows(folder: Path, split: str, columns: dict[str, None]) -> Iterator[RawRow]:
+def saved_rows(
+    folder: Path, split: str, columns: dict[str, None], wanted: Callable[[str], bool] = COLUMNS.__contains__
+) -> Iterator[RawRow]:
     """The rows of a folder that `save_to_disk` wrote; `split` counts where it holds several."""
     import datasets
 
@@ -80,13 +87,17 @@ def saved_rows(folder: Path, split: str, columns: dict[str, None]) -> Iterator[R
         if split not in data:
             raise SourceError(f"no split {split!r}; it has {', '.join(data)}", Place(folder))
         data = data[split]
-    yield from _rows(data, columns)
+    yield from _rows(data, columns, wanted)
 
 
-def _rows(data: datasets.Dataset | datasets.IterableDataset, columns: dict[str, None]) -> Iterator[RawRow]:
+def _rows(
+    data: datasets.Dataset | datasets.IterableDataset,
+    columns: dict[str, None],
+    wanted: Callable[[str], bool],
+) -> Iterator[RawRow]:
     names = data.column_names or []
     columns.update(dict.fromkeys(names))
-    used = [name for name in names if name in COLUMNS]
+    used = [name for name in names if wanted(name)]
     for row in data.select_columns(used) if used else data:
         yield RawRow(None, dict(row))
 

@@ -1,4 +1,4 @@
-"""The reasons for which a row of the input is no prompt: one table, from which the documentation quotes."""
+"""The reasons for which a row of the input can't be used: tables, from which the documentation quotes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,55 @@ REASONS: dict[str, str] = {
     "wrong_type": "A field has the wrong type, such as a number where a text is expected.",
     "bad_transcript": "A transcript does not consist of `Human:` and `Assistant:` turns.",
     "no_common_prompt": "The transcripts `chosen` and `rejected` have no prompt in common.",
-    "empty_response": "A `response` is given and holds nothing but white space.",
+    "empty_response": "A response is given and holds nothing but white space.",
     "invalid_id": "The `id` is neither a text of 1 to 1,000 characters nor an integer.",
     "duplicate_id": "An earlier row has the same `id`.",
 }
+"""For which a row is no prompt; most of them go for comparisons too."""
+
+COMPARISON_REASONS: dict[str, str] = {
+    "missing_responses": "The row lacks a response: it takes `responses`, or `response1` and `response2`, or `chosen` and "
+    "`rejected`, or `corrects` and `incorrects`.",
+    "not_two_responses": "There are more or fewer than two responses.",
+    "identical_responses": "Both responses are the same, but for white space around them.",
+    "several_turns": "A response has a user's turn in it, or goes with another prompt, so that the two don't answer the same one.",
+    "bad_probability": "A `probability` or `chosen_probability` is no number from 0 to 1.",
+    "bad_vote": "A vote is none of 1 (the first response), 2 (the second), 0 (a tie) and null (no vote).",
+    "bad_weight": "A `weight` is no number greater than 0.",
+    "bad_options": "A prompt in the paper's evaluation format does not hold a conversation and its options (A) and (B), or "
+    "`corrects` and `incorrects` don't name one of them each.",
+    "no_partner": "Of two files of responses, only one has a response to this prompt.",
+    "different_prompts": "The rows of two files of responses have the same `id` and different prompts.",
+}
+"""For which a row is no comparison, beside the others."""
+
+RESPONSE_REASONS: dict[str, str] = {
+    "missing_response": "The row has no `response` (nor `completion`) to be scored.",
+}
+"""For which a row is no response to score, beside the first."""
+
+PREFERENCE_REASONS: dict[str, str] = {
+    "no_label": "Nothing says which response is better: no probability, votes, ranking or ratings, or all votes are missing.",
+    "bad_ranking": "A `ranking` is not one place for each response, counted from 1 for the best.",
+    "bad_ratings": "The `ratings` are not one number for each response, higher for better.",
+}
+"""For which a comparison is no preference."""
+
+ALL_REASONS = {**REASONS, **COMPARISON_REASONS, **RESPONSE_REASONS, **PREFERENCE_REASONS}
 
 
 class BadRow(Exception):
-    """A row that is no prompt.
+    """A row that can't be used.
 
     Attributes:
-        reason: one of `REASONS`.
+        reason: one of `ALL_REASONS`.
         detail: a sentence for a person, which names no content of the row but what is wrong.
         field: dotted path of the field, such as `prompt.2.role`, or None where it is the whole row.
     """
 
     def __init__(self, reason: str, detail: str | None = None, field: str | None = None) -> None:
-        assert reason in REASONS, reason
-        self.reason, self.detail, self.field = reason, detail or REASONS[reason], field
+        meaning = ALL_REASONS[reason]
+        self.reason, self.detail, self.field = reason, detail or meaning, field
         super().__init__(reason)
 
     def sentence(self, path: str, line: int | None) -> str:

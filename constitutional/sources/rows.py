@@ -34,14 +34,14 @@ def row_id(row: dict[str, Any]) -> str | None:
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, str | int):
-        raise BadRow("invalid_id", f"an id is a text or an integer, not {_kind(given)}", "id")
+        raise BadRow("invalid_id", f"an id is a text or an integer, not {kind_of(given)}", "id")
     if isinstance(given, int):
         if given.bit_length() > 256:
             raise BadRow("invalid_id", "the integer is too large for an id", "id")
         return str(given)
     if not given.strip() or len(given) > _MAX_ID:
         raise BadRow("invalid_id", f"an id has 1 to {_MAX_ID:,} characters", "id")
-    return _clean(given, "id")
+    return clean_text(given, "id")
 
 
 def row_prompt(row: dict[str, Any]) -> tuple[Conversation, str | None]:
@@ -51,14 +51,14 @@ def row_prompt(row: dict[str, Any]) -> tuple[Conversation, str | None]:
         BadRow: it has none, or one that can't be used.
     """
     if row.get("prompt") is not None:
-        messages = _messages(row["prompt"], "prompt")
-        _check_prompt(messages, "prompt")
+        messages = messages_of(row["prompt"], "prompt")
+        check_prompt(messages, "prompt")
     else:
         names = [name for name in ("chosen", "rejected") if row.get(name) is not None]
         if not names:
             raise BadRow("missing_prompt")
-        messages = common_prompt([_transcript(row[name], name) for name in names])
-        _check_prompt(messages, names[0])
+        messages = common_prompt([transcript_of(row[name], name) for name in names])
+        check_prompt(messages, names[0])
     return messages, _response(row.get("response"))
 
 
@@ -68,37 +68,52 @@ def content_id(messages: Conversation, response: str | None) -> str:
     return content_hash("prompt", len(messages), *parts, *([] if response is None else [response]))[:16]
 
 
-def _messages(value: object, field: str) -> Conversation:
+def messages_of(value: object, field: str) -> Conversation:
+    """The conversation that a text (one user turn) or a list of messages is.
+
+    Raises:
+        BadRow: it is neither, or holds what is no text.
+    """
     if isinstance(value, str):
-        return (Message("user", _clean(value, field)),)
+        return (Message("user", clean_text(value, field)),)
     if not isinstance(value, list | tuple):
-        raise BadRow("wrong_type", f"expected a text or a list of messages, not {_kind(value)}", field)
+        raise BadRow("wrong_type", f"expected a text or a list of messages, not {kind_of(value)}", field)
     return tuple(_message(item, f"{field}.{index}") for index, item in enumerate(value))
 
 
 def _message(value: object, field: str) -> Message:
     if not isinstance(value, dict):
-        raise BadRow("wrong_type", f"expected a message {{role, content}}, not {_kind(value)}", field)
+        raise BadRow("wrong_type", f"expected a message {{role, content}}, not {kind_of(value)}", field)
     role, content = value.get("role"), value.get("content")
     if not isinstance(role, str):
-        raise BadRow("wrong_type", f"a role is a text, not {_kind(role)}", f"{field}.role")
+        raise BadRow("wrong_type", f"a role is a text, not {kind_of(role)}", f"{field}.role")
     if role not in _ROLES:
         raise BadRow("unknown_role", f"unknown role {_short(role)}; {nearest(role, _ROLES)}", f"{field}.role")
     if not isinstance(content, str):
-        raise BadRow("wrong_type", f"a content is a text, not {_kind(content)}", f"{field}.content")
-    return Message(_ROLES[role], _clean(content, f"{field}.content"))
+        raise BadRow("wrong_type", f"a content is a text, not {kind_of(content)}", f"{field}.content")
+    return Message(_ROLES[role], clean_text(content, f"{field}.content"))
 
 
-def _transcript(value: object, field: str) -> Conversation:
+def transcript_of(value: object, field: str) -> Conversation:
+    """The turns of a transcript, or of a list of messages.
+
+    Raises:
+        BadRow: it is neither.
+    """
     if not isinstance(value, str):
-        return _messages(value, field)
+        return messages_of(value, field)
     try:
-        return transcript_turns(_clean(value, field))
+        return transcript_turns(clean_text(value, field))
     except BadRow as bad:
         raise BadRow(bad.reason, bad.detail, field) from None
 
 
-def _check_prompt(messages: Conversation, field: str) -> None:
+def check_prompt(messages: Conversation, field: str) -> None:
+    """Refuse a conversation that is no prompt.
+
+    Raises:
+        BadRow: it is empty, has an empty turn, or does not end in a user turn.
+    """
     if not messages:
         raise BadRow("empty_prompt", field=field)
     last = messages[-1]
@@ -118,13 +133,18 @@ def _response(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise BadRow("wrong_type", f"a response is a text, not {_kind(value)}", "response")
+        raise BadRow("wrong_type", f"a response is a text, not {kind_of(value)}", "response")
     if not value.strip():
         raise BadRow("empty_response", field="response")
-    return _clean(value, "response")
+    return clean_text(value, "response")
 
 
-def _clean(text: str, field: str) -> str:
+def clean_text(text: str, field: str) -> str:
+    """The text, unless it can't be stored everywhere.
+
+    Raises:
+        BadRow: `nul_character` or `invalid_unicode`.
+    """
     if "\0" in text:
         raise BadRow("nul_character", f"NUL at character {text.index(chr(0)) + 1:,}", field)
     try:
@@ -135,7 +155,8 @@ def _clean(text: str, field: str) -> str:
     return text
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a value is, in the words of a message."""
     if value is None:
         return "null"
     return _KINDS.get(type(value), f"a {type(value).__name__}")

@@ -45,26 +45,38 @@ def common_prompt(transcripts: Sequence[Conversation]) -> Conversation:
     Raises:
         BadRow: `empty_last_turn`, or `no_common_prompt`.
     """
+    return joined(transcripts[0][: _shared_turns(transcripts)])
+
+
+def common_prompt_and_rests(transcripts: Sequence[Conversation]) -> tuple[Conversation, list[Conversation]]:
+    """The common prompt, and what each transcript goes on with after it; see `common_prompt`."""
+    shared = _shared_turns(transcripts)
+    return joined(transcripts[0][:shared]), [joined(turns[shared:]) for turns in transcripts]
+
+
+def _shared_turns(transcripts: Sequence[Conversation]) -> int:
+    """How many first turns all share, up to the last user turn among them."""
     for turns in transcripts:
         if turns and not turns[-1].content.strip():
             raise BadRow("empty_last_turn")
-    shared: list[Message] = []
+    shared = 0
     for column in zip(*transcripts, strict=False):
         if any(turn != column[0] for turn in column):
             break
-        shared.append(column[0])
-    while shared and shared[-1].role != "user":
-        shared.pop()
+        shared += 1
+    while shared and transcripts[0][shared - 1].role != "user":
+        shared -= 1
     if not shared:
         detail = "no user turn comes first" if len(transcripts) == 1 else None
         raise BadRow("no_common_prompt", detail)
-    return _joined(shared)
+    return shared
 
 
-def _joined(turns: Sequence[Message]) -> Conversation:
-    joined: list[Message] = []
+def joined(turns: Sequence[Message]) -> Conversation:
+    """The turns, with neighbouring ones of one speaker made one."""
+    found: list[Message] = []
     for turn in turns:
-        if joined and joined[-1].role == turn.role and turn.content and joined[-1].content:
-            turn = Message(turn.role, f"{joined.pop().content}\n\n{turn.content}")
-        joined.append(turn)
-    return tuple(joined)
+        if found and found[-1].role == turn.role and turn.content and found[-1].content:
+            turn = Message(turn.role, f"{found.pop().content}\n\n{turn.content}")
+        found.append(turn)
+    return tuple(found)

@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from constitutional.atomic import replace_file, sync_folder
 from constitutional.errors import ConfigError, RunLockedError
 from constitutional.ledger import Ledger
 from constitutional.records import Row
@@ -33,14 +34,16 @@ class DataSet:
     """One data set of a run.
 
     Attributes:
-        rows: its rows, read once.
+        rows: its rows, read once. Where there are further splits, they are the split `train`.
         schema: their `pyarrow.Schema`.
         description: one line for the data set card.
+        splits: the rows of further splits by name, such as `test`; read once, after `rows`.
     """
 
     rows: Iterable[Row]
     schema: Any
     description: str
+    splits: Mapping[str, Iterable[Row]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -109,11 +112,13 @@ class RunDirectory:
             ConfigError: the disk is full; the data published before stay as they were.
         """
         try:
-            files = {name: self._write(name, dataset) for name, dataset in data.items()}
+            files = {name: self._write_splits(name, dataset) for name, dataset in data.items()}
             values = {name: value() if callable(value) else value for name, value in manifest.items()}
             full = {"format": 1, **values, "data": files}
-            _switch(self.path / CARD, _card(full).encode())
-            _switch(self.path / MANIFEST, (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode())
+            replace_file(self.path / CARD, _card(full).encode())
+            replace_file(
+                self.path / MANIFEST, (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode()
+            )
         except OSError as error:
             raise ConfigError(
                 f"{self.path} can't be written ({error.strerror or error}): free some space and run the same command "
@@ -122,7 +127,15 @@ class RunDirectory:
         self._repair()
         return full
 
-    def _write(self, name: str, dataset: DataSet) -> Row:
+    def _write_splits(self, name: str, dataset: DataSet) -> Row:
+        entry = {**self._write(name, dataset.rows, dataset.schema), "description": dataset.description}
+        splits = {
+            split: self._write(name, rows, dataset.schema, f"{split}-")
+            for split, rows in dataset.splits.items()
+        }
+        return {**entry, "splits": splits} if splits else entry
+
+    def _write(self, name: str, dataset_rows: Iterable[Row], schema: Any, prefix: str = "") -> Row:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -130,37 +143,40 @@ class RunDirectory:
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / "partial"
         count = 0
-        with partial.open("wb") as sink, pq.ParquetWriter(sink, dataset.schema, compression="zstd") as writer:
+        with partial.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             rows: list[Row] = []
-            for row in dataset.rows:
+            for row in dataset_rows:
                 rows.append(row)
                 count += 1
                 if len(rows) == _ROWS_AT_A_TIME:
-                    writer.write_table(pa.Table.from_pylist(rows, dataset.schema))
+                    writer.write_table(pa.Table.from_pylist(rows, schema))
                     rows = []
             if rows or not count:
-                writer.write_table(pa.Table.from_pylist(rows, dataset.schema))
+                writer.write_table(pa.Table.from_pylist(rows, schema))
             writer.close()
             sink.flush()
             os.fsync(sink.fileno())
         with partial.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
-        final = folder / f"{digest[:16]}.parquet"
+        final = folder / f"{prefix}{digest[:16]}.parquet"
         partial.replace(final)
-        _sync_folder(folder)
+        sync_folder(folder)
         path = f"data/{name}/{final.name}"
-        return {"path": path, "rows": count, "sha256": digest, "description": dataset.description}
+        return {"path": path, "rows": count, "sha256": digest}
 
     def _repair(self) -> None:
         """Bring the directory to what the manifest says, whatever a crash has left."""
         manifest = read_manifest(self.path)
-        current = {self.path / entry["path"] for entry in manifest["data"].values()} if manifest else set()
+        entries = manifest["data"].values() if manifest else ()
+        current = {self.path / file["path"] for entry in entries for file in split_files(entry).values()}
         if manifest:
             card = _card(manifest).encode()
             if not (self.path / CARD).exists() or (self.path / CARD).read_bytes() != card:
-                _switch(self.path / CARD, card)
+                replace_file(self.path / CARD, card)
         else:
             (self.path / CARD).unlink(missing_ok=True)  # it would list data that were never published
+        for path in self.path.glob(".*.partial"):  # cut off while the card or the manifest was replaced
+            path.unlink()
         for path in (self.path / "data").glob("*/*"):
             if path not in current and path.is_file():
                 path.unlink()
@@ -186,6 +202,11 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         raise ConfigError(f"{path / MANIFEST} can't be read: {error}") from error
 
 
+def split_files(entry: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The files of a data set of a manifest by split, each with its `path`, `rows` and `sha256`; `train` comes first."""
+    return {"train": entry, **entry.get("splits", {})}
+
+
 def open_ledger(path: Path) -> Ledger:
     """The ledger of a run, for reading; a writer may be at work.
 
@@ -202,31 +223,21 @@ def _card(manifest: Mapping[str, Any]) -> str:
     """The data set card: a header that `datasets` reads, and what a person wants to know first."""
     lines = ["---", "configs:"]
     for number, (name, entry) in enumerate(manifest["data"].items()):
-        lines += [f"- config_name: {name}", f"  data_files: {entry['path']}"]
+        lines += [f"- config_name: {name}"]
+        if "splits" in entry:
+            lines += ["  data_files:"]
+            for split, file in split_files(entry).items():
+                lines += [f"  - split: {split}", f"    path: {file['path']}"]
+        else:
+            lines += [f"  data_files: {entry['path']}"]
         lines += ["  default: true"] if number == 0 else []
     lines += ["---", "", f"# {manifest['title']}", "", manifest["summary"], ""]
     lines += ["| configuration | rows | what it is |", "| --- | ---: | --- |"]
-    lines += [f"| `{name}` | {e['rows']:,} | {e['description']} |" for name, e in manifest["data"].items()]
+    for name, entry in manifest["data"].items():
+        for split, file in split_files(entry).items():
+            called = f"`{name}`, split `{split}`" if "splits" in entry else f"`{name}`"
+            lines += [f"| {called} | {file['rows']:,} | {entry['description']} |"]
     first = next(iter(manifest["data"]))
     lines += ["", "```python", f'datasets.load_dataset("PATH/OF/THIS/FOLDER", "{first}")', "```", ""]
     lines += ["`manifest.json` holds the settings, versions, hashes, counts and timings."]
     return "\n".join(lines) + "\n"
-
-
-def _switch(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

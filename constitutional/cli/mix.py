@@ -1,0 +1,213 @@
+"""`constitutional mix`: preferences of several sources in one data set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from constitutional.cli.config import config_option, settings_from
+from constitutional.stages.mix import MixSettings
+from constitutional.stages.mix_checks import CHECKS
+
+if TYPE_CHECKING:
+    from constitutional.jobs.mix import MixPlan, MixReport
+
+T = TypeVar("T")
+_NAME = re.compile(r"[\w.-]+")
+_PAIR = "NAME=VALUE"
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="[NAME=]SOURCE...")
+@click.option(
+    "--out", "-o", required=True, type=click.Path(file_okay=False), help="The run directory to write."
+)
+@click.option(
+    "--proportion",
+    "-p",
+    multiple=True,
+    metavar=_PAIR,
+    help="A source's share of the mix, as helpful=0.5. Repeatable.",
+)
+@click.option(
+    "--count",
+    "-n",
+    multiple=True,
+    metavar=_PAIR,
+    help="How many rows of a source, as helpful=1000. Repeatable.",
+)
+@click.option("--total", type=click.IntRange(min=1), help="How many rows altogether, with --proportion.")
+@click.option(
+    "--test",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="About which share to hold out, split by conversation; 0 for none.",
+)
+@click.option(
+    "--split-by",
+    type=click.Choice(["opening", "prompt"]),
+    default="opening",
+    show_default=True,
+    help="What stays on one side: conversations with the same first turn, or with the same whole prompt.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and of the split.")
+@click.option(
+    "--allow",
+    multiple=True,
+    type=click.Choice(list(CHECKS)),
+    help="Go on though this check fails. Repeatable.",
+)
+@click.option(
+    "--split",
+    multiple=True,
+    metavar=_PAIR,
+    help="Which split of a source to read, as helpful=test. Repeatable.",
+)
+@click.option("--dry-run", is_flag=True, help="Decide and check only; write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@config_option
+def mix(**values: Any) -> None:
+    """Mix preferences of several sources into one data set, with checks that fail loudly.
+
+    A SOURCE is a run of `label` or `mix`, or a file or data set of preferences: chosen and rejected responses, hh-rlhf transcripts,
+    annotators' votes, rankings, ratings. NAME is what its rows' `source` will say; without one it is the file's name.
+
+    Without --proportion or --count all rows are taken. With --proportion the scarcest source limits the mix. Rows are drawn by a
+    hash, so a larger mix contains the smaller one. If a check fails nothing is written, and the exit code is 2.
+    """
+    from constitutional.cli.show_mix import print_findings
+    from constitutional.cli.text import data_console
+    from constitutional.jobs.mix import plan_mix, publish_mix, refuse_out
+
+    sources = _sources(values["sources"])
+    given = {
+        "proportions": _by_name("--proportion", values["proportion"], float),
+        "counts": _by_name("--count", values["count"], int),
+        **{name: values[name] for name in ("total", "test", "split_by", "seed", "allow")},
+    }
+    settings, out = settings_from(MixSettings, given), Path(values["out"])
+    splits = _by_name("--split", values["split"], str)
+    _refuse_unknown_splits(splits, sources)
+    refuse_out(out, sources)
+    with _Progress() as progress:
+        plan = plan_mix(sources, settings=settings, splits=splits, reading=progress.reading)
+    report = None
+    if not (plan.failing or values["dry_run"]):
+        plan.refuse_failing()
+        with _Progress() as progress:
+            progress.say("writing")
+            report = publish_mix(plan, out)
+    # only now, since whoever reads the tables may go away in the middle of them
+    if values["as_json"]:
+        click.echo(json.dumps(_as_json(plan), indent=2, ensure_ascii=False))
+    else:
+        print_findings(data_console(), plan.counts(), [finding.to_row() for finding in plan.findings])
+    plan.refuse_failing()
+    if report and not values["as_json"]:
+        _print_end(report)
+
+
+def _print_end(report: MixReport) -> None:
+    from constitutional.cli.text import inert
+
+    assert report.manifest is not None
+    splits = report.manifest["counts"]["splits"]
+    held = "; ".join(
+        f"{name} {split['rows']:,} rows, {split['ties']:,} of them ties" for name, split in splits.items()
+    )
+    click.echo(f"{held}\nconstitutional show {inert(str(report.out))}", err=True)
+    click.echo(f'datasets.load_dataset("{inert(str(report.out))}", "preferences")', err=True)
+
+
+class _Progress:
+    """One line on a terminal that says what is being read; nothing elsewhere."""
+
+    def __enter__(self) -> _Progress:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self._status = console.status("reading", spinner="line") if console.is_terminal else None
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def say(self, text: str) -> None:
+        """Say what is being done."""
+        if self._status:
+            from rich.text import Text
+
+            from constitutional.cli.text import inert
+
+            self._status.update(Text(inert(text)))
+
+    def reading(self, source: str, rows: int) -> None:
+        """See `jobs.mix.Reading`."""
+        self.say(f"reading {source}: {rows:,} rows")
+
+
+def _as_json(plan: MixPlan) -> dict[str, Any]:
+    return {
+        "settings": plan.settings.model_dump(mode="json"),
+        "counts": plan.counts(),
+        "checks": [finding.to_row() for finding in plan.findings],
+    }
+
+
+def _sources(given: Sequence[str]) -> dict[str, str]:
+    """Each source's path by its name."""
+    from constitutional.errors import ConfigError
+    from constitutional.sources.preferences import source_name
+
+    found: dict[str, str] = {}
+    for text in given:
+        name, separator, path = text.partition("=")
+        if Path(text).exists() or not separator or not _NAME.fullmatch(name):
+            name, path = source_name(text), text
+        if path.startswith('"') and path.endswith('"') and len(path) > 1:  # a mapping in a file of settings
+            path = json.loads(path)
+        if not path:
+            raise ConfigError(f"{text!r}: after {name}= comes the path of a file, folder or run, or a hub id")
+        if name in found:
+            raise ConfigError(f"two sources are called {name!r}; name them, as first={path}")
+        found[name] = path
+    return found
+
+
+def _by_name(option: str, given: Sequence[str], kind: Callable[[str], T]) -> dict[str, T]:
+    """The values of a repeatable option by the source's name."""
+    from constitutional.errors import ConfigError
+
+    found: dict[str, T] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        name = name.strip()
+        try:
+            if not separator:
+                raise ValueError
+            found[name], twice = kind(value.strip().strip('"')), name in found
+        except ValueError:
+            example = {float: "0.5", int: "1000"}.get(kind, "test")  # type: ignore[call-overload]
+            raise ConfigError(
+                f"{option} {text}: has to be a source's name and a value, as {name or 'helpful'}={example}"
+            ) from None
+        if twice:
+            raise ConfigError(f"{option} is given twice for {name}")
+    return found
+
+
+def _refuse_unknown_splits(splits: dict[str, str], sources: dict[str, str]) -> None:
+    from constitutional.errors import ConfigError, nearest
+
+    for name in splits:
+        if name not in sources:
+            raise ConfigError(f"--split names the unknown source {name!r}; {nearest(name, sources)}")

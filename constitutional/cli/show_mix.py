@@ -1,0 +1,126 @@
+"""What `mix` prints, and what `show` shows of its runs: the sources, the checks, and single preferences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from constitutional.records import Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLOURS = {"pass": "green", "waived": "yellow", "fail": "bold red"}
+_NUMBERS = ("rows read", "skipped", "pairs", "in the mix", "weight", "train", "test", "ties")
+
+
+def print_findings(console: Console, counts: Row, checks: Sequence[Row]) -> None:
+    """Print what each source gives, and what the checks found.
+
+    Args:
+        console: where to.
+        counts: as `MixPlan.counts` has them.
+        checks: as `Finding.to_row` has them.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from constitutional.cli.text import inert
+
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    table.add_column("source", no_wrap=True)
+    for name in _NUMBERS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, one in counts["sources"].items():
+        drawn = one["drawn"]
+        numbers = (
+            *(one["rows"], one["skipped"], one["pairs"], drawn["rows"], drawn["weight"]),
+            *(one["train"], one["test"], one["ties"]),
+        )
+        table.add_row(
+            inert(name), *(f"{number:,.6g}" if number % 1 else f"{number:,.0f}" for number in numbers)
+        )
+    console.print(table, end="\n\n")
+    for found in checks:
+        state = found["state"]
+        line = Text(f"{state.upper() if state == 'fail' else state:7}", _COLOURS[state])
+        where = f"{found['check']} · {found['source']}" if found["source"] else found["check"]
+        console.print(line.append(f"{inert(where)}: ", "bold").append(inert(found["sentence"]), "default"))
+
+
+def show_mix(run: Path, manifest: Mapping[str, Any], row: str | None, limit: int, *, as_json: bool) -> None:
+    """Show a mix, or one of its preferences: by its id, or its place from 1, the test split after the train split.
+
+    Raises:
+        ConfigError: there is no such row.
+    """
+    from constitutional.cli.text import data_console, inert
+    from constitutional.errors import ConfigError
+
+    console = data_console()
+    if row is None:
+        console.print(inert(manifest["summary"]), end="\n\n")
+        print_findings(console, manifest["counts"], manifest["checks"])
+        _list(console, run, manifest, limit)
+        return
+    for place, (split, found) in enumerate(_preferences(run, manifest), 1):
+        if row in (found["id"], str(place)):
+            if as_json:
+                click.echo(json.dumps({"split": split, **found}, ensure_ascii=False, indent=2))
+            else:
+                _print_preference(console, split, found)
+            return
+    raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
+
+
+def _list(console: Console, run: Path, manifest: Mapping[str, Any], limit: int) -> None:
+    from rich.table import Table
+
+    from constitutional.cli.text import inert
+
+    table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
+    for name in ("#", "id", "split", "p", "prompt"):
+        table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
+    for place, (split, found) in enumerate(islice(_preferences(run, manifest), limit), 1):
+        prompt = " ".join(inert(found["prompt"][-1]["content"]).split())
+        table.add_row(
+            str(place), inert(found["id"])[:40], split, f"{found['chosen_probability']:.3f}", prompt[:80]
+        )
+    console.print("", table)
+
+
+def _print_preference(console: Console, split: str, found: Row) -> None:
+    from rich.text import Text
+
+    from constitutional.cli.text import inert
+
+    def turn(head: str, body: str, style: str = "bold cyan") -> None:
+        console.print(Text(head, style))
+        console.print(Text(inert(body)), end="\n\n")
+
+    weight = "" if found["weight"] == 1 else f" · weight {found['weight']:.4g}"
+    console.print(Text(inert(f"{found['source']} · {found['id']} · {split}{weight}"), "bold"))
+    for message in found["prompt"]:
+        turn(message["role"], message["content"])
+    tie = found["chosen_probability"] == 0.5
+    probability = "a tie" if tie else f"better with probability {found['chosen_probability']:.3f}"
+    turn(f"chosen · {probability}", found["chosen"][0]["content"], "bold green")
+    turn("rejected", found["rejected"][0]["content"], "bold red")
+
+
+def _preferences(run: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
+    """Each preference with its split, a batch at a time."""
+    import pyarrow.parquet as pq
+
+    from constitutional.rundir import split_files
+
+    for split, file in split_files(manifest["data"]["preferences"]).items():
+        with pq.ParquetFile(run / file["path"]) as rows:
+            for batch in rows.iter_batches(256):
+                for found in batch.to_pylist():
+                    yield split, found

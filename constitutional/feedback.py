@@ -102,6 +102,7 @@ class Label:
         standard_error: of the probability, over units of votes; None for a single unit.
         units: how many units of votes counted; both orders of a vote are one unit.
         votes: all votes, those that do not count too.
+        dropped_turns: how many of the oldest turns were dropped to fit the context.
     """
 
     id: str
@@ -109,6 +110,7 @@ class Label:
     standard_error: float | None
     units: int
     votes: tuple[Vote, ...]
+    dropped_turns: int = 0
 
     def swap(self) -> Label:
         """The label of the swapped comparison."""
@@ -124,6 +126,7 @@ class Label:
             "standard_error": self.standard_error,
             "units": self.units,
             "votes": [vote.to_row() for vote in self.votes],
+            "dropped_turns": self.dropped_turns,
         }
 
 

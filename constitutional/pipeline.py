@@ -59,6 +59,7 @@ class Pipeline:
     Attributes:
         stats: what has been done so far.
         to_do: rows to do at the start.
+        interrupted: whether `stop` ended the run, even if nothing was left to do by then.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Pipeline:
         self._transient_in_a_row = 0
         self._template_errors = 0
         self._stopping = False
+        self.interrupted = False
 
     async def run(self) -> Stats:
         """Work until no row is to do, or `stop` is called.
@@ -111,6 +113,7 @@ class Pipeline:
                     break
                 self._wake.clear()
                 await self._wake.wait()
+            self.interrupted = self._stopping
             if self._failure:
                 raise self._failure
         finally:

@@ -212,7 +212,8 @@ class RowEngine:
         self._shared, self._kind, self._id, self._steps = shared, kind, id, steps
         self._deaths = deaths
         self._suspect = deaths > 1  # one death of a whole process is most likely the user's doing
-        self._depth = 0
+        self._depth = 0  # steps answered: requests that are asked at once are equally deep
+        self._died_in = -1
         self._outstanding = 0
         self.holds_start = True
         self.identity = shared.engine.identity
@@ -231,12 +232,11 @@ class RowEngine:
 
     async def generate(self, messages: Sequence[Message], sampling: Sampling, n: int = 1) -> list[Generation]:
         """See `Engine.generate`; draws that are remembered are not generated again."""
-        depth, self._depth = self._depth, self._depth + 1
         draws = [sampling.with_seed(draw_seed(sampling.seed, draw)) for draw in range(n)]
         if n == 1:
-            return [await self._draw(messages, draws[0], depth)]
+            return [await self._draw(messages, draws[0])]
         results = await asyncio.gather(
-            *(self._draw(messages, draw, depth) for draw in draws), return_exceptions=True
+            *(self._draw(messages, draw) for draw in draws), return_exceptions=True
         )
         generations = []
         for result in results:
@@ -249,23 +249,27 @@ class RowEngine:
         self, messages: Sequence[Message], options: Sequence[str], terminator: str | None = None
     ) -> Choice:
         """See `Engine.choose`; what is remembered is not scored again."""
-        depth, self._depth = self._depth, self._depth + 1
         key = self._shared.keys.choice(messages, options, terminator)
-        if (value := self._shared.ledger.recall(key)) is not None:
-            self._shared.stats.recalled += 1
+        if (value := self._recall(key)) is not None:
             return Choice(tuple(value[0]), value[1], value[2])
 
         async def ask() -> Choice:
             return await self._shared.engine.choose(messages, options, terminator)
 
-        choice = await self._ask(ask, depth, lambda c: (key, [c.logprobs, c.other_logprob, c.prompt_tokens]))
+        choice = await self._ask(ask, lambda c: (key, [c.logprobs, c.other_logprob, c.prompt_tokens]))
         self._count(choice.prompt_tokens, 0, choice.cached_tokens)
         return choice
 
-    async def _draw(self, messages: Sequence[Message], sampling: Sampling, depth: int) -> Generation:
-        key = self._shared.keys.generation(messages, sampling)
-        if (value := self._shared.ledger.recall(key)) is not None:
+    def _recall(self, key: str) -> list[Any] | None:
+        value = self._shared.ledger.recall(key)
+        if value is not None:
             self._shared.stats.recalled += 1
+            self._depth += 1
+        return value
+
+    async def _draw(self, messages: Sequence[Message], sampling: Sampling) -> Generation:
+        key = self._shared.keys.generation(messages, sampling)
+        if (value := self._recall(key)) is not None:
             text, finish_reason, prompt_tokens, completion_tokens, escaped = value
             return Generation(text, finish_reason, prompt_tokens, completion_tokens, 0, escaped)
 
@@ -279,24 +283,23 @@ class RowEngine:
 
         got = await self._ask(
             ask,
-            depth,
             lambda g: (key, [g.text, g.finish_reason, g.prompt_tokens, g.completion_tokens, g.escaped]),
         )
         self._count(got.prompt_tokens, got.completion_tokens, got.cached_tokens)
         return got
 
     def _count(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> None:
+        self._depth += 1
         stats = self._shared.stats
         stats.generated += 1
         stats.prompt_tokens += prompt_tokens
         stats.completion_tokens += completion_tokens
         stats.cached_tokens += cached_tokens
 
-    async def _ask(
-        self, ask: Callable[[], Awaitable[T]], depth: int, remember: Callable[[T], tuple[str, Any]]
-    ) -> T:
+    async def _ask(self, ask: Callable[[], Awaitable[T]], remember: Callable[[T], tuple[str, Any]]) -> T:
         """Send one request under a slot, again after each death of the engine, and store its answer."""
         shared = self._shared
+        depth = self._depth
         left = max(1, self._steps - depth)
         cause: EngineError | None = None
         while True:
@@ -326,7 +329,8 @@ class RowEngine:
             except EngineDied as error:
                 if shared.supervisor.fatal:
                     raise
-                self._deaths += 1
+                self._deaths += life > self._died_in  # requests of the row that die together are one death
+                self._died_in = max(life, self._died_in)
                 self._suspect = True
                 cause = error
             finally:

@@ -41,6 +41,11 @@ def data_files(out):
     return sorted(str(path.relative_to(out)) for path in (out / "data").glob("*/*"))
 
 
+def count_generations(ledger):
+    """How many generations a ledger remembers."""
+    return ledger.read("SELECT count(*) FROM generations")[0][0]
+
+
 def drawn(out):
     """The principles of each round, by row id."""
     return {row["id"]: [tuple(r["principles"]) for r in row["rounds"]] for row in read(out, "chains")}

@@ -118,6 +118,82 @@ def test_a_base_is_found_by_name_in_the_working_directory(base, write, monkeypat
     assert [p.id for p in load_constitution(path).principles] == ["x", "one", "two"]
 
 
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A working directory, with a file of another sort and a constitution outside of it."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.yaml").write_text("password: hunter2\nprinciples: [{id: hunter3, preference: p}]\n")
+    (tmp_path / "work" / "team" / "constitutions").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("../../../outside/secret.yaml", "lies outside of"),
+        ("link.yaml", "lies outside of"),
+        ("folder/secret.yaml", "lies outside of"),
+        ("../../notes/secret.txt", "does not end in .yaml or .yml"),
+    ],
+)
+def test_a_constitution_extends_no_files_elsewhere_and_shows_nothing_of_them(project, name, expected):
+    folder = project / "work" / "team" / "constitutions"
+    (project / "work" / "notes").mkdir()
+    (project / "work" / "notes" / "secret.txt").write_text("password: hunter2\n")
+    (folder / "link.yaml").symlink_to(project / "outside" / "secret.yaml")
+    (folder / "folder").symlink_to(project / "outside")
+    (folder / "own.yaml").write_text(f"id: own\nextends: [{name}]\n")
+    message = refusal(folder / "own.yaml")
+    assert expected in message
+    assert message.startswith(f"{folder / 'own.yaml'}:2:11: extends.0: ")
+    assert "hunter" not in message and "password" not in message
+
+
+def test_a_base_may_lie_in_the_working_directory_beside_its_user_or_one_folder_above(project, monkeypatch):
+    principle = "principles: [{{id: {}, preference: p}}]\n"
+    files = {
+        "work/shared/base.yaml": "id: base\nextends: [more/deep.yaml]\n",
+        "work/shared/more/deep.yaml": "id: deep\n" + principle.format("deep"),
+        "work/team/rules/near.yaml": "id: near\n" + principle.format("near"),
+        "work/team/constitutions/own.yaml": "id: own\nextends: [../../shared/base.yaml, ../rules/near.yaml]\n",
+        "work/team/constitutions/near.yaml": "id: two\nextends: [../rules/near.yaml]\n",
+    }
+    for name, text in files.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    loaded = load_constitution("team/constitutions/own.yaml")
+    assert [p.id for p in loaded.principles] == ["deep", "near"]
+    monkeypatch.chdir(project / "outside")
+    assert load_constitution(project / "work/team/constitutions/near.yaml").principle("near")
+    assert "lies outside of" in refusal(project / "work/team/constitutions/own.yaml")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "password: hunter2\nuser: hunter3\n",
+        "hunter2\n",
+        "a: hunter2: b\n",
+        "- hunter2\n",
+        "!hunter2 x\n",
+        "hunter2: 1\nhunter2: 2\n",
+    ],
+)
+def test_nothing_is_shown_of_a_base_that_is_no_constitution(write, content):
+    write("other.yaml", content)
+    path = write("own.yaml", "id: own\nextends: [other.yaml]\nprinciples: [{id: x, preference: p}]\n")
+    assert refusal(path) == (
+        f"{path}:2:11: extends.0: {path.parent / 'other.yaml'} is no constitution: it has neither `principles` nor `extends`"
+    )
+
+
+def test_a_slip_of_yaml_in_a_base_that_is_one_is_told(write):
+    write("bad.yaml", "id: bad\nprinciples:\n  - id: x\n    preference: a: b\n")
+    assert "bad.yaml:4:18: not valid YAML" in refusal(write("own.yaml", "id: own\nextends: [bad.yaml]\n"))
+
+
 def test_a_cycle_is_printed(write):
     write("a.yaml", "id: a\nextends: [b.yaml]\n")
     write("b.yaml", "id: b\nextends: [c.yaml]\n")

@@ -10,6 +10,7 @@ from constitutional.errors import ConfigError, EngineDied, EngineTimeout, Engine
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.pipeline import Pipeline, Work, count_remembered
 from constitutional.records import Outcome
+from tests.helpers import count_generations
 
 STEPS = 3
 
@@ -180,7 +181,7 @@ def test_a_stop_waits_for_what_is_in_flight_and_keeps_it(ledger):
 
     asyncio.run(stopped())
     assert pipeline.stopped and engine.asked == 28
-    assert pipeline.stats.generated == ledger.count_generations() == 28
+    assert pipeline.stats.generated == count_generations(ledger) == 28
 
 
 def test_an_abort_drops_what_is_in_flight(ledger):
@@ -194,7 +195,7 @@ def test_an_abort_drops_what_is_in_flight(ledger):
         await asyncio.wait_for(task, 5)
 
     asyncio.run(aborted())
-    assert pipeline.stopped and ledger.count_generations() == 0
+    assert pipeline.stopped and count_generations(ledger) == 0
 
 
 def test_a_bug_in_a_stage_is_not_a_row_outcome(ledger):
@@ -215,7 +216,7 @@ def test_a_full_disk_stops_the_run_with_advice_and_more_space_lets_it_go_on(ledg
         run(ledger, ScriptedEngine())
     ledger.close()
     again = Ledger(tmp_path / "ledger.sqlite")
-    kept = again.count_generations()
+    kept = count_generations(again)
     stats = run(again, ScriptedEngine())
     assert kept > 0 and stats.recalled == kept - STEPS * (300 - stats.finished) > 0
     assert again.count_to_do() == 0

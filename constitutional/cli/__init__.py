@@ -18,10 +18,27 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "demo",
         "Make a small SL-CAI data set with the embedded model, and print one chain of it.",
     ),
+    "redteam": (f"{_HERE}.redteam", "redteam", "Write more red-team prompts from a few, with a model."),
     "revise": (
         f"{_HERE}.revise",
         "revise",
         "Make SL-CAI data: chains of response, critique and revision, and SFT data.",
+    ),
+    "compare": (
+        f"{_HERE}.compare",
+        "compare",
+        "Make comparisons: pairs of responses to the same prompt, for a judge.",
+    ),
+    "label": (
+        f"{_HERE}.label",
+        "label",
+        "Label comparisons: soft AI-feedback preferences from a judge and a constitution.",
+    ),
+    "score": (f"{_HERE}.score", "score", "Score single responses from -1 to 1 under a constitution."),
+    "mix": (
+        f"{_HERE}.mix",
+        "mix",
+        "Mix preferences of people and of labelers into one data set, with checks.",
     ),
     "show": (f"{_HERE}.show", "show", "Show a run, or one of its chains with what each revision changed."),
     "constitution": (

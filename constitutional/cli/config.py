@@ -61,8 +61,8 @@ def _as_typed(option: click.Parameter, given: object) -> str | list[str]:
     Raises:
         click.BadParameter: it could not be typed there.
     """
-    if option.multiple or option.nargs == -1:
-        if isinstance(given, dict) and option.metavar == "NAME=VALUE":
+    if option.multiple or option.nargs != 1:
+        if isinstance(given, dict) and "NAME=" in (option.metavar or ""):
             return [f"{name}={json.dumps(value)}" for name, value in given.items()]
         return [_scalar(value) for value in (given if isinstance(given, list) else [given])]
     return _scalar(given)

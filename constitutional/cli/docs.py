@@ -19,8 +19,8 @@ PATH = _ROOT / "docs" / "cli.md"
 _WIDE: dict[str, Any] = {"max_content_width": 100, "terminal_width": 100}
 _HEAD = """# The command line
 
-Written by `make docs` from the commands themselves; do not edit. Every option of a command can also be set in a YAML file given
-with `--config`.
+Written by `make docs` from the commands themselves; do not edit. Every option of a command that has `--config` can also be set
+in the YAML file given with it.
 """
 
 

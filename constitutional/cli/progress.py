@@ -11,15 +11,15 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
+from constitutional.cli.spinner import Spinner
 from constitutional.cli.text import inert
 from constitutional.engines.base import Engine
-from constitutional.jobs.job import Estimate
+from constitutional.jobs.job import CostEstimate
 from constitutional.ledger import PlanCounts
 from constitutional.pipeline import Pipeline
 from constitutional.remembering import Stats
@@ -37,9 +37,10 @@ def plan_line(plan: PlanCounts) -> str:
     return ", ".join(parts)
 
 
-def estimate_line(estimate: Estimate) -> str:
-    """What the plan would cost."""
-    line = f"{estimate.missing:,} generations to make ({estimate.remembered:,} more are remembered)"
+def estimate_line(estimate: CostEstimate, *, at_most: bool = False) -> str:
+    """What the plan would cost; `at_most` says that it may cost less."""
+    line = "at most " if at_most and estimate.missing else ""
+    line += f"{estimate.missing:,} generations to make ({estimate.remembered:,} more are remembered)"
     if estimate.completion_tokens is None or estimate.prompt_tokens is None or estimate.seconds is None:
         return f"{line}; tokens and time are estimated once a run with this ledger has generated something"
     tokens = f"{estimate.prompt_tokens:,} prompt and {estimate.completion_tokens:,} generated tokens"
@@ -72,7 +73,7 @@ class Display:
         )
         self._progress: Progress | None = None
         self._task: asyncio.Task[None] | None = None
-        self._status: Any = None
+        self._status: Spinner | None = None
         self._interrupts = 0
         self._pipeline: Pipeline | None = None
 
@@ -82,7 +83,7 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def planned(self, plan: PlanCounts, estimate: Estimate | None) -> None:
+    def planned(self, plan: PlanCounts, estimate: CostEstimate | None) -> None:
         """See `Watcher`."""
         if self.live:
             self.console.print(plan_line(plan))
@@ -108,9 +109,10 @@ class Display:
             signal.signal(
                 number, self._leave
             )  # nothing is in flight yet, and a loading library can't be stopped
+        if engine.identity["engine"] == "none":
+            return
         if self.live:
-            self._status = self.console.status(Text(inert(f"{what} …")))
-            self._status.start()
+            self._status = Spinner(self.console, inert(f"{what} …"))
         else:
             self.line("loading", message=what, **engine.identity)
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constitutional.cli.progress import Display
 from constitutional.cli.text import inert
 from constitutional.jobs.job import Report
 
 
-def print_report(report: Report, display: Display) -> None:
-    """Print counts, and what to do with them, to standard error; off a terminal, first as one more JSON line."""
+def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> None:
+    """Print counts, and what to do with them, to standard error; off a terminal, first as one more JSON line.
+
+    Args:
+        report: how the job went; not that of a dry run.
+        display: where to print.
+        more: lines on what only this kind of job counts.
+    """
     assert report.manifest is not None
     if not display.live:
         display.line(
@@ -31,6 +39,8 @@ def print_report(report: Report, display: Display) -> None:
     if "revisions" in counts:
         listed = ", ".join(f"{check} {count:,}" for check, count in failing.items()) or "none failed a check"
         say(f"{counts['revisions']:,} revisions; {listed}", markup=False)
+    for line in more:
+        say(inert(line), markup=False)
     if counts.get("ignored_columns"):
         say(f"columns that nothing used: {inert(', '.join(counts['ignored_columns']))}", markup=False)
     for name, entry in report.manifest["data"].items():

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from rich.console import Console
 
     from constitutional.ledger import Ledger, StoredRow
+
+_MODULES = {
+    "label": "constitutional.cli.show_label",
+    "sampled": "constitutional.cli.show_compare",
+    "joined": "constitutional.cli.show_compare",
+    "score": "constitutional.cli.show_score",
+    "request": "constitutional.cli.show_redteam",
+}
+"""Kinds of rows that are shown by a module of their own: `print_row(console, stored)`, `COLUMN` and `brief(stored)`, which say in a
+list what came out of a row."""
 
 
 @click.command()
@@ -27,12 +38,18 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
 
     Works while the run is being written.
     """
-    from constitutional.cli.text import data_console
+    from constitutional.cli.text import data_console, json_text
     from constitutional.errors import ConfigError
-    from constitutional.rundir import open_ledger
+    from constitutional.rundir import open_ledger, read_manifest
 
     if as_json and row is None:
         raise ConfigError("--json prints one row: name it, as an id or a place from 1")
+    manifest = read_manifest(run)
+    if manifest and manifest.get("stage") == "mix" and status is None:
+        from constitutional.cli.show_mix import show_mix
+
+        show_mix(run, manifest, row, limit, as_json=as_json)
+        return
     console = data_console()
     ledger = open_ledger(run)
     try:
@@ -44,11 +61,7 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
             raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
         if as_json:
             whole = {name: getattr(stored, name) for name in ("kind", "id", "status", "reason", "detail")}
-            click.echo(
-                json.dumps(
-                    {**whole, **(stored.result or {"input": stored.input})}, ensure_ascii=False, indent=2
-                )
-            )
+            click.echo(json_text({**whole, **(stored.result or {"input": stored.input})}))
         else:
             print_row(console, stored)
     finally:
@@ -56,8 +69,12 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
 
 
 def print_row(console: Console, stored: StoredRow) -> None:
-    """Print one chain: each round's principle and critique, and its revision as a word diff."""
+    """Print one row; of a chain each round's principle and critique, and its revision as a word diff."""
     from rich.text import Text
+
+    if module := _module(stored):
+        module.print_row(console, stored)
+        return
 
     from constitutional.cli.text import inert, word_diff
 
@@ -107,6 +124,13 @@ def print_row(console: Console, stored: StoredRow) -> None:
             latest = round["revision"]
 
 
+def _module(stored: StoredRow | None) -> ModuleType | None:
+    """The module that shows rows of this kind, or None where this one does."""
+    from importlib import import_module
+
+    return import_module(_MODULES[stored.kind]) if stored and stored.kind in _MODULES else None
+
+
 def _at(ledger: Ledger, row: str) -> StoredRow | None:
     if not row.isdecimal() or row == "0" or len(row) > 18:  # SQLite's integers have 64 bits
         return None
@@ -131,7 +155,8 @@ def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: i
     for (kind, state, reason), count in ledger.counts().items():
         console.print(f"{kind}: {count:,} {state or 'to do'}" + (f" ({inert(reason)})" if reason else ""))
     table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
-    for name in ("#", "id", "status", "rounds", "prompt"):
+    first = _module(next(iter(ledger.rows()), None))
+    for name in ("#", "id", "status", first.COLUMN if first else "rounds", "prompt"):
         table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
     for stored in islice(ledger.rows(status=status), limit):
         result = stored.result or {}
@@ -142,6 +167,8 @@ def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: i
         rounds = " ".join(
             "✗" if r["checks"] else "✓" if r["revision"] else "=" for r in result.get("rounds", ())
         )
+        if module := _module(stored):
+            rounds = module.brief(stored)
         state = (stored.status or "to do") + (f": {stored.reason}" if stored.reason else "")
         table.add_row(
             str(stored.ordinal + 1), inert(stored.id)[:24], state, rounds, " ".join(prompt.split())[:80]

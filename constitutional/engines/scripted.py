@@ -151,13 +151,16 @@ class ScriptedEngine:
         self, messages: Sequence[Message], options: Sequence[str], terminator: str | None = None
     ) -> Choice:
         """See `Engine.choose`."""
+        prompt_tokens = _count_tokens(messages)
+        if self.context_length is not None and prompt_tokens + 1 > self.context_length:
+            raise RequestTooLong(prompt_tokens, 1, self.context_length)
         await self._take_time(messages, options)
         probabilities = self._score(messages, options)
         rest = max(0.0, 1.0 - sum(probabilities))
         return Choice(
             tuple(math.log(p) if p > 0 else -math.inf for p in probabilities),
             math.log(rest) if rest > 0 else -math.inf,
-            _count_tokens(messages),
+            prompt_tokens,
         )
 
     async def _take_time(self, messages: Sequence[Message], rest: object) -> None:

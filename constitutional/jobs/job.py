@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, Interrupted
@@ -76,6 +76,15 @@ class Job(Protocol):
         ...
 
 
+@runtime_checkable
+class Growing(Protocol):
+    """A job that knows only from its answers how many rows it needs."""
+
+    def grow(self, ledger: Ledger) -> bool:
+        """Called when the rows planned so far are done: whether `rows` gives more of them now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class JobOptions:
     """How a job is run; none of it changes what comes out.
@@ -95,7 +104,7 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CostEstimate:
     """What a plan would cost.
 
     Attributes:
@@ -132,7 +141,7 @@ class Report:
 
     out: Path
     plan: PlanCounts
-    estimate: Estimate | None = None
+    estimate: CostEstimate | None = None
     stats: Stats | None = None
     manifest: Row | None = None
 
@@ -145,7 +154,7 @@ class Report:
 class Watcher(Protocol):
     """Is told how a job goes; a terminal display, a log, or nothing."""
 
-    def planned(self, plan: PlanCounts, estimate: Estimate | None) -> None:
+    def planned(self, plan: PlanCounts, estimate: CostEstimate | None) -> None:
         """The plan is made."""
 
     def loading(self, engine: Engine) -> None:
@@ -161,7 +170,7 @@ class Watcher(Protocol):
 class Silence:
     """A watcher that says nothing."""
 
-    def planned(self, plan: PlanCounts, estimate: Estimate | None) -> None:
+    def planned(self, plan: PlanCounts, estimate: CostEstimate | None) -> None:
         """See `Watcher`."""
 
     def loading(self, engine: Engine) -> None:
@@ -221,6 +230,8 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
         try:
             _refuse_rebinding(job, ledger, options)
             plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
+            if not plan.to_do and isinstance(job, Growing) and job.grow(ledger):
+                plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
             needed, remembered = await count_remembered(ledger, engine, job.work)
             estimate = estimate_cost(ledger, needed, remembered)
         finally:
@@ -232,26 +243,39 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
 async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions, watcher: Watcher) -> Report:
     ledger = run.ledger
     _refuse_rebinding(job, ledger, options)
-    plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
-    watcher.planned(plan, None)
-    ledger.apply_plan(job.recipe)
-    if ledger.read_meta("binding") != dict(job.binding):
-        for name in ("totals", "rate"):
-            ledger.write_meta(name, {})  # of another model or sampling
-        ledger.write_meta("binding", dict(job.binding))
-    pipeline = Pipeline(ledger, engine, job.work, slots=options.slots, scheduler=options.scheduler)
-    if pipeline.to_do:
-        watcher.loading(engine)
-        await engine.start()
-        watcher.running(pipeline)
-        stats = await pipeline.run()
-        _remember_rate(ledger, stats)
+    plan, loaded = None, False
+    while True:
+        counts = ledger.plan(job.rows(), retry_failed=options.retry_failed and plan is None)
+        plan = plan or counts
+        watcher.planned(counts, None)
+        ledger.apply_plan(job.recipe)
+        if ledger.read_meta("binding") != dict(job.binding):
+            for name in ("totals", "rate"):
+                ledger.write_meta(name, {})  # of another model or sampling
+            ledger.write_meta("binding", dict(job.binding))
+        pipeline = Pipeline(ledger, engine, job.work, slots=options.slots, scheduler=options.scheduler)
+        if pipeline.to_do:
+            if not loaded:
+                watcher.loading(engine)
+                await engine.start()
+                loaded = True
+            watcher.running(pipeline)
+            stats = await pipeline.run()
+            _remember_rate(ledger, stats)
         if pipeline.stopped:
             left = ledger.count_to_do()
             raise Interrupted(
                 f"{left:,} rows are left to do; everything finished is kept, "
                 "and the same command goes on from there"
             )
+        if not (isinstance(job, Growing) and job.grow(ledger)):
+            break
+        if pipeline.interrupted:
+            raise Interrupted(
+                "more is to be asked; everything finished is kept, and the same command goes on from there"
+            )
+        if pipeline.to_do and (totals := ledger.read_meta("totals")):  # it is this process that goes on
+            ledger.write_meta("totals", {**totals, "processes": totals["processes"] - 1})
     watcher.publishing()
     manifest = run.publish(
         job.data(ledger),
@@ -263,7 +287,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
             "engine": dict(engine.identity),
             "counts": lambda: {"rows": _row_counts(ledger), **job.counts()},
             "timings": _timings(ledger.read_meta("totals") or {}),
-            "versions": _versions(),
+            "versions": package_versions(),
         },
     )
     return Report(run.path, plan, None, pipeline.stats, manifest)
@@ -271,6 +295,11 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
 
 def _refuse_rebinding(job: Job, ledger: Ledger, options: JobOptions) -> None:
     before = ledger.read_meta("binding")
+    made = (ledger.read_meta("recipe") or {}).get("stage", job.stage)
+    if made != job.stage and ledger.has_results():
+        raise ConfigError(
+            f"{ledger.path.parent} is a run of {made!r}, which one of {job.stage!r} would replace: choose another --out"
+        )
     if not before or options.rebuild or not ledger.has_results():
         return
     changes = [
@@ -295,7 +324,7 @@ def _row_counts(ledger: Ledger) -> Row:
     return counts
 
 
-def estimate_cost(ledger: Ledger, needed: int, remembered: int) -> Estimate:
+def estimate_cost(ledger: Ledger, needed: int, remembered: int) -> CostEstimate:
     """What some generations would cost, at the rate of the run so far.
 
     Args:
@@ -308,9 +337,9 @@ def estimate_cost(ledger: Ledger, needed: int, remembered: int) -> Estimate:
     """
     rate = ledger.read_meta("rate") or _rate_so_far(ledger.read_meta("totals") or {})
     if not rate:
-        return Estimate(needed, remembered)
+        return CostEstimate(needed, remembered)
     missing = needed - remembered
-    return Estimate(
+    return CostEstimate(
         needed,
         remembered,
         round(missing * rate["prompt_tokens"] / rate["generations"]),
@@ -343,7 +372,8 @@ def _timings(totals: Row) -> Row:
     return {**totals, "completion_tokens_per_second": rate}
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """The versions of Python, of the platform and of the packages that a run depends on."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in _PACKAGES:
         try:

@@ -24,7 +24,7 @@ from constitutional.ledger import Ledger, PlannedRow
 from constitutional.records import Row
 from constitutional.rundir import DataSet
 from constitutional.sources import PromptSource, read_prompts
-from constitutional.stages.revise import STAGE, Reviser, ReviseSettings
+from constitutional.stages.revise import STAGE, Reviser, ReviseSettings, check_examples
 from constitutional.templates import PromptSet, load_prompt_set
 
 __all__ = ["CHAIN", "HELPFUL", "DataSettings", "SLCAIJob", "build_sl_cai", "build_sl_cai_async"]
@@ -196,6 +196,7 @@ async def build_sl_cai_async(
     if not isinstance(prompt_set, PromptSet):
         prompt_set = load_prompt_set(prompt_set)
     reviser = Reviser(constitution, prompt_set, settings or ReviseSettings())
+    check_examples(prompt_set, reviser.settings)
     source = read_prompts(prompts, split=split, limit=limit)
     helpful_source = read_prompts(helpful, split=split) if helpful is not None else None
     if engine is None:

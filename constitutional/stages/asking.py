@@ -41,7 +41,7 @@ class Asker:
             try:
                 generations = await self._engine.generate(render(self.conversation), sampling, n)
             except RequestTooLong:
-                shorter = _without_oldest(self.conversation)
+                shorter = without_oldest(self.conversation)
                 if self._overlong == "skip" or shorter is None:
                     raise
                 self.dropped += len(self.conversation) - len(shorter)
@@ -51,7 +51,7 @@ class Asker:
                 return generations
 
 
-def _without_oldest(conversation: Conversation) -> Conversation | None:
+def without_oldest(conversation: Conversation) -> Conversation | None:
     """The conversation without its oldest turns up to the next user turn; None if only the last turn is left.
 
     The system turn stays.

@@ -17,10 +17,11 @@ from constitutional.assignment import content_hash, draw_principles, request_see
 from constitutional.constitution import Constitution, Principle
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
+from constitutional.prompt_examples import Example
 from constitutional.records import Chain, Conversation, Prompt, Round, Sampling, Step
 from constitutional.stages.asking import Asker
 from constitutional.stages.checks import failed_checks, is_clean
-from constitutional.templates import Example, PromptSet, load_prompt_set
+from constitutional.templates import PromptSet, load_prompt_set
 
 STAGE = "revise"
 _VERSION = 3  # of what this stage makes of the same generations; part of every row's key
@@ -231,6 +232,19 @@ class Reviser:
             return self.prompts.render(template, prompt=conversation, **variables)
 
         return Step.of((await asker.ask(render, self.settings.sampling.with_seed(seed)))[0])
+
+
+def check_examples(prompts: PromptSet, settings: ReviseSettings) -> None:
+    """Refuse to be asked for more few-shot examples than there are.
+
+    Raises:
+        ConfigError: the prompt set has fewer.
+    """
+    there = len(prompts.examples)
+    if settings.examples is not None and settings.examples > there:
+        raise ConfigError(
+            f"the prompt set has {there} few-shot examples, not {settings.examples:,}: ask for fewer"
+        )
 
 
 async def revise(

@@ -146,6 +146,7 @@ def test_the_engine_is_named_in_the_manifest_and_the_principles_are_the_constitu
         (["--direct", "--stop-when-clean"], "direct"),
         (["--keep-failing", "empty"], "'truncated'"),
         (["--limit", "0"], "--limit"),
+        (["--examples", "99"], "few-shot examples, not 99: ask for fewer"),
         (["--helpful", "none.jsonl"], "none.jsonl: no such file"),
     ],
 )

@@ -2,6 +2,9 @@
 
 import asyncio
 import math
+import os
+import subprocess
+import sys
 import threading
 
 import psutil
@@ -174,3 +177,37 @@ def test_an_engine_whose_process_is_killed_says_so_and_starts_again(engine, wait
     wait(engine.close())
     wait(engine.start())
     assert ask(engine, wait).text
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_nothing_of_what_vllm_logs(tmp_path):
+    pty = pytest.importorskip("pty")
+    pull("smollm2-135m", quiet=True)
+    master, slave = pty.openpty()
+    command = [
+        "constitution",
+        "try",
+        "harmlessness",
+        "--prompt",
+        "Hi.",
+        "--model",
+        "smollm2-135m",
+        "--max-tokens",
+        "8",
+        "--fresh",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "constitutional", *command, "--engine", "vllm", "--dtype", "float32"],
+        stdin=slave, stdout=slave, stderr=slave, env=os.environ | {"COLUMNS": "160"},
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(master, 65536)
+        except OSError:  # all who had the other end are gone
+            break
+    os.close(master)
+    assert process.wait() == 0, shown.decode()
+    assert b"critique request" in shown
+    assert b"WARNING" not in shown and b"Triton" not in shown and b"pid=" not in shown

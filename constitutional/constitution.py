@@ -195,11 +195,18 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and len(text) <= MAX_ID_LENGTH and re.fullmatch(ID_PATTERN, text) is not None
 
 
+def ascii_words(text: str) -> list[str]:
+    """The words of a text in the letters a to z and digits: `böse` is `boese`, `é` is `e`; what has no such letters is left out."""
+    spelt = unicodedata.normalize("NFC", text).lower().translate(_SPELT)
+    marks = unicodedata.normalize("NFKD", spelt)
+    return re.findall("[a-z0-9]+", "".join(mark for mark in marks if not unicodedata.combining(mark)).lower())
+
+
 def id_problem(text: object) -> str:
     """What to say of an id that is none."""
     hint = ""
     if isinstance(text, str):
-        words = re.findall("[a-z0-9]+", text.lower())
+        words = ascii_words(text[: MAX_ID_LENGTH + 1].removesuffix(".yaml").removesuffix(".yml"))
         hint = f"; write {'-'.join(words)!r}" if words and len(text) <= MAX_ID_LENGTH else ""
     rule = "lower-case letters and digits in words joined by '-', at most 100 characters"
     return f"{text!r} is not an id: {rule}{hint}"

@@ -7,6 +7,7 @@ is converted silently (`version: "2"` is not a number). A field that holds a tup
 
 from __future__ import annotations
 
+import re
 import types
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -39,6 +40,8 @@ _WANTED = {
     "model_attributes_type": "a mapping",
     "path_type": "a path",
 }
+_PLAIN = re.compile(r"[A-Za-z0-9][\w./-]*")
+_EXPONENT = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?[eE]([+-]?)([0-9]+)")
 _BOUNDS = {
     "greater_than": ("gt", "greater than"),
     "greater_than_equal": ("ge", "at least"),
@@ -96,7 +99,7 @@ def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -
 def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {describe(detail['input'])}"
+        return f"must be {_WANTED[kind]}, not {describe(detail['input'])}{_hint(kind, detail['input'])}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"must be {words} {context[name]}, not {describe(detail['input'])}"
@@ -110,6 +113,19 @@ def _message(detail: ErrorDetails) -> str:
         return str(context["error"])
     message = detail["msg"]
     return f"{message[:1].lower()}{message[1:]}, not {describe(detail['input'])}"
+
+
+def _hint(kind: str, value: object) -> str:
+    """How to write what was meant, where that is known."""
+    if not isinstance(value, str) or len(value) > 40:
+        return ""
+    if kind == "list_type" and _PLAIN.fullmatch(value):
+        return f"; write [{value}]"
+    number = _EXPONENT.fullmatch(value)
+    if kind == "float_type" and number:  # YAML 1.1 takes it for a text
+        whole, fraction, sign, power = number.groups()
+        return f"; write {whole}.{fraction or '0'}e{sign or '+'}{power}"
+    return ""
 
 
 def _inside(document: Document, steps: Steps) -> Steps:

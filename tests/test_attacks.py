@@ -247,3 +247,12 @@ def test_an_unknown_kind_or_option_is_refused():
         attack("choose", "x", "C")
     with pytest.raises(ConfigError, match="two different"):
         attack("choose", "x", "A", ("A", "A"))
+
+
+def test_the_documented_example_runs(capsys):
+    page = (REPOSITORY / "docs" / "prompt-templates.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code, {})
+    printed = capsys.readouterr().out
+    assert printed.endswith("Put the kettle on.\n\nThe better response is (A).\n")
+    assert all(f"\n{kind}: " in f"\n{printed}" for kind in ATTACKS)

@@ -275,7 +275,15 @@ P = "principles: [{id: x, preference: p}]\n"
             "extends.0: there is no constitution 'harmlesness'; did you mean 'harmlessness'?",
         ),
         ("id: a\nextends: ['..']\n" + P, "extends.0: '..' is not the name of a constitution"),
-        ("id: a\nextends: base\n" + P, "extends: must be a list, not the text 'base'"),
+        ("id: a\nextends: base\n" + P, "extends: must be a list, not the text 'base'; write [base]"),
+        ("id: a\ndescription: [base]\n" + P, "description: must be a text, not a list"),
+        ("id: a\nextends: 'a: b'\n" + P, "extends: must be a list, not the text 'a: b'"),
+        (
+            "id: a\nprinciples: [{id: x, preference: p, weight: 1e308}]",
+            "not the text '1e308'; write 1.0e+308",
+        ),
+        ("id: a\nprinciples: [{id: x, preference: p, weight: 2.5e-3x}]", "not the text '2.5e-3x'"),
+        ("id: a\nprinciples: [{id: x, preference: p, weight: -2E-3}]", "not the text '-2E-3'; write -2.0e-3"),
         ("id: a\nextends: [a.yaml]\n" + P, "a constitution can't extend itself"),
     ],
 )

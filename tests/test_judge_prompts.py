@@ -3,6 +3,7 @@
 After a deliberate change of a template: `GOLDEN=write pytest tests/test_judge_prompts.py`, and read the difference.
 """
 
+import itertools
 import json
 import os
 import re
@@ -93,7 +94,8 @@ def test_every_shipped_set_can_judge_and_score(shipped):
 
 def shared(one: Conversation, other: Conversation) -> str:
     """The common beginning of two requests."""
-    return os.path.commonprefix([dump(one), dump(other)])
+    pairs = zip(dump(one), dump(other), strict=False)
+    return "".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @pytest.mark.parametrize("template", ["judge", "judge-reason", "judge-answer"])

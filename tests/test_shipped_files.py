@@ -270,13 +270,15 @@ def blocks(language: str, paths: list[Path] = DOCS) -> list[str]:
 
 
 def test_the_documented_yaml_loads(tmp_path):
-    kinds = {"constitution": 0, "set": 0, "examples": 0}
+    kinds = {"constitution": 0, "set": 0, "preference_examples": 0, "examples": 0}
+    marks = (
+        ("\nprinciples:", "constitution"),
+        ("clean_marker:", "set"),
+        ("responses:", "preference_examples"),
+        ("", "examples"),
+    )
     for number, text in enumerate(blocks("yaml")):
-        kind = next(
-            kind
-            for mark, kind in (("\nprinciples:", "constitution"), ("clean_marker:", "set"), ("", "examples"))
-            if mark in text
-        )
+        kind = next(kind for mark, kind in marks if mark in text)
         kinds[kind] += 1
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -288,7 +290,7 @@ def test_the_documented_yaml_loads(tmp_path):
             (folder / "respond.jinja").write_text('{% turn "user" %}x{% endturn %}', encoding="utf-8")
             (folder / f"{kind}.yaml").write_text(text, encoding="utf-8")
             load_prompt_set(folder)
-    assert kinds == {"constitution": 2, "set": 1, "examples": 1}
+    assert kinds == {"constitution": 2, "set": 1, "preference_examples": 1, "examples": 1}
 
 
 def test_the_documented_template_renders(tmp_path):

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from constitutional.constitution import Principle
 from constitutional.errors import TemplateError
-from constitutional.prompt_examples import Example, PreferenceExample
+from constitutional.prompt_examples import Example, PreferenceExample, load_preference_examples
 from constitutional.records import Message
 from constitutional.templates import TEMPLATES, Scale, load_prompt_set
+from constitutional.workbench.formats.yaml_writer import preference_examples_yaml
 
 PROMPT = (Message("user", "How are you?"),)
 DEFAULT = load_prompt_set("default")
@@ -526,6 +527,14 @@ def test_the_shipped_templates_read_just_the_texts_of_a_principle_that_they_show
 def test_the_fields_of_a_principle_that_a_template_reads_are_known(make, text, fields):
     every = tuple(sorted(field.name for field in dataclasses.fields(Principle)))
     assert make(critique__jinja=turn(text)).principle_fields("critique") == (fields or every)
+
+
+def test_the_question_of_a_preference_example_is_written_back(make, tmp_path):
+    examples = make(judge__jinja=judge("x"), preference_examples__yaml=PREFERENCES).preference_examples
+    (tmp_path / "again.yaml").write_text(preference_examples_yaml(examples), encoding="utf-8")
+    assert load_preference_examples(tmp_path / "again.yaml") == examples
+    plain = PreferenceExample(examples[0].prompt, ("x", "y"), "A", question="Why?")
+    assert plain.swap() == PreferenceExample(examples[0].prompt, ("y", "x"), "B", question="Why?")
 
 
 def test_every_template_is_described_in_the_documentation():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -95,8 +96,15 @@ def main(args: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     # anywhere on the line, since it is added to the end of a command that has just failed
     given = ["--debug"] * debug + [arg for arg in given if arg != "--debug"]
+    streams = sys.stdout, sys.stderr
     try:
         code = cli(given, prog_name="constitutional", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit:
+        if sys.stdout is streams[0]:
+            raise
+        sys.stdout, sys.stderr = streams  # click, which wraps them, takes a closed pipe for a failure
+        code = _leave_stdout()
     except click.exceptions.Exit as done:
         code = done.exit_code
     except click.ClickException as error:
@@ -109,18 +117,35 @@ def main(args: Sequence[str] | None = None) -> None:
         click.echo("interrupted; the same command goes on from here", err=True)
         code = 130
     except BrokenPipeError:  # as when piped into head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _leave_stdout()
     except OSError as error:  # the machine's doing wherever it strikes, as a disk that is full
-        _explain(error, debug)
+        _explain(_named(error), debug)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _leave_stdout() -> int:
+    """Let what is still to be written to standard output go nowhere: its reader has seen enough, which is no failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _named(error: OSError) -> Exception:
+    """The error, named where it is standard output that can't be written: an error of a file names that itself."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if error.filename is not None or frame.f_globals.get("__name__") not in (
+        __name__,
+        "click.utils",
+        "rich.console",
+    ):
+        return error
+    _leave_stdout()
+    said = OSError(f"standard output can't be written: {error.strerror or error}")
+    return said.with_traceback(error.__traceback__)
+
+
 def _explain(error: Exception, debug: bool) -> None:
     if debug:
-        import traceback
-
         traceback.print_exception(error)
     from constitutional.cli.text import inert
 

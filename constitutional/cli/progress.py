@@ -32,7 +32,7 @@ def plan_line(plan: PlanCounts) -> str:
     parts = [f"{plan.kept:,} rows kept", f"{plan.to_do:,} to do"]
     parts += [f"{plan.stale:,} of them stale"] if plan.stale else []
     parts += [f"{plan.retried:,} tried again"] if plan.retried else []
-    parts += [f"{plan.bad:,} bad inputs"] if plan.bad else []
+    parts += [f"{plan.bad:,} bad {'input' if plan.bad == 1 else 'inputs'}"] if plan.bad else []
     parts += [f"{plan.dropped:,} no longer in the input"] if plan.dropped else []
     return ", ".join(parts)
 
@@ -252,8 +252,8 @@ def _fields(stats: Stats, pipeline: Pipeline) -> dict[str, object]:
 
 def _text(stats: Stats, pipeline: Pipeline) -> str:
     fields = _fields(stats, pipeline)
-    parts = [
-        f"{stats.rounds:,} rounds",
+    parts = [f"{stats.rounds:,} rounds"] if stats.rounds else []
+    parts += [
         f"{stats.generated:,} generations",
         f"{fields['tokens_per_second']} tok/s",
     ]

@@ -10,10 +10,12 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from constitutional.words import UNSPACED
+
 # Control characters but tab and newline, those that reorder or hide text (bidirectional overrides, zero width, tags),
-# and halves of surrogate pairs, which can't be written.
+# and halves of surrogate pairs, which can't be written. The two joiners stay: Persian and emoji are spelt with them.
 _ACTIVE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb"
     r"\U000e0000-\U000e007f]"
 )
 
@@ -42,6 +44,21 @@ def inert_line(text: str) -> str:
     return inert(text).replace("\n", "\\u{a}")
 
 
+def hanging(console: Console, text: Text, indent: int) -> Text:
+    """A text whose lines are indented but for the first, and broken between words where a terminal would break them anywhere.
+
+    Args:
+        console: where it will be printed; what is piped is not broken.
+        text: with whatever stands in front of its first line.
+        indent: columns.
+    """
+    lines = list(text.split("\n", allow_blank=True))
+    if console.is_terminal:
+        width = max(console.width - indent, 20)
+        lines = [part for line in lines for part in (line.wrap(console, width) or [line])]
+    return Text("\n" + " " * indent).join(lines)
+
+
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """A value as JSON that people can read too; the characters that `inert` shows as codes are escaped, as JSON does it."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
@@ -56,7 +73,7 @@ def word_diff(before: str, after: str, *, colour: bool) -> Text:
         after: the text that it became.
         colour: mark by colour and strokes; otherwise as `[-taken-]` and `{+added+}`.
     """
-    old, new = _words(inert(before)), _words(inert(after))
+    old, new = split_words(inert(before)), split_words(inert(after))
     diff = Text()
     for tag, a0, a1, b0, b1 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -70,11 +87,23 @@ def word_diff(before: str, after: str, *, colour: bool) -> Text:
             if not text:
                 continue
             if colour:
-                diff.append(text, style=style)
+                # words that ended a line or the text have no white space with them
+                apart = (
+                    style.startswith("green")
+                    and old[a0:a1]
+                    and _ends_a_word(diff.plain)
+                    and not text[0].isspace()
+                )
+                diff.append(" " if apart else "").append(text, style=style)
             elif text.strip():
                 diff.append(f"{left}{text.strip()}{right}" + (" " if text[-1].isspace() else ""))
     return diff
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\S+\s*|^\s+", text)
+def _ends_a_word(text: str) -> bool:
+    return bool(re.search(rf"[^\s{UNSPACED}]\Z", text))
+
+
+def split_words(text: str) -> list[str]:
+    """A text in pieces that a difference is told by: words with the white space after them; of scripts without spaces, characters."""
+    return re.findall(rf"[{UNSPACED}]\s*|[^\s{UNSPACED}]+\s*|^\s+", text)

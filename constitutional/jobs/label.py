@@ -96,7 +96,7 @@ class LabelJob:
         self.binding = {
             **{name: value for name, value in identity.items() if name != "model"},
             **{name: getattr(settings, name) for name in ("seed", "votes", "chain_of_thought")},
-            **settings.sampling,
+            "sampling": ", ".join(f"{name} {value}" for name, value in settings.sampling.items()) or "none",
         }
         asked = "all principles" if labeler.asks_all else f"{settings.principles} drawn per label"
         how = "after reasoning" if settings.chain_of_thought else "directly"

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,7 +30,7 @@ REASONS: dict[str, str] = {
     "too_short": "it has too few words",
     "too_long": "it has too many words",
     "wrong_script": "it is written in a script that the seeds are not",
-    "repetitive": "it says the same few words over and over",
+    "repetitive": "it says the same sentence twice in a row, or the same few words over and over",
     "copied_seed": "it is a seed, but for case and punctuation",
     "near_seed": "it is nearly a seed",
     "duplicate": "it is a prompt accepted before, but for case and punctuation",
@@ -46,12 +47,13 @@ _MISSES = (
 _FOREIGN = 0.3  # share of letters of scripts that the seeds do not use
 _KNOWN_SCRIPT = 0.01  # share of the seeds' letters that makes a script one of theirs
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_SENTENCE = re.compile(r"[.!?。！？]+(?:\s+|$)")
 _UNUSABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _DEBRIS = re.compile(
     r"[\W\d_]*\Z"  # nothing but punctuation and numbers
     r"|.*[:：,;]\Z"  # a heading, or half a sentence
     r"|(?:yes|no)[,.!:]\s"  # an answer
-    r"|.*(?:<\|?\w+\|?>|\{\{|\[(?:insert|your|name|topic|etc|\.\.\.|…)[^\]]*\]|\b(?:assistant|human|user|ai):)"
+    r"|.*(?:<\|?\w+\|?>|\{\{|\[(?:insert|your|name|topic|\.\.\.|…)[^\]]*\]|\(insert [^)]*\)|\b(?:assistant|human|user|ai):)"
     r"|(?:\d{1,3}[.)]|[-*•#>|])\s",
     re.IGNORECASE | re.DOTALL,
 )
@@ -149,7 +151,7 @@ class PromptFilter:
             return "too_long"
         if self._is_foreign(text):
             return "wrong_script"
-        return "repetitive" if _repeats(words) else None
+        return "repetitive" if _repeats(text) else None
 
     def _is_foreign(self, text: str) -> bool:
         letters = [char for char in text if char.isalpha()]
@@ -233,8 +235,12 @@ def _grams(form: str) -> frozenset[str]:
     return frozenset(form[start : start + _GRAM] for start in range(max(1, len(form) - _GRAM + 1)))
 
 
-def _repeats(words: list[str]) -> bool:
-    """Whether a triple of words comes three times, or fewer than a third of the words differ."""
+def _repeats(text: str) -> bool:
+    """Whether a sentence comes twice in a row, a triple of words three times, or fewer than a third of the words differ."""
+    words = _WORD.findall(text.casefold())
+    sentences = [form for part in _SENTENCE.split(text) if (form := normal_form(part))]
+    if any(one == other for one, other in pairwise(sentences)):
+        return True
     triples = Counter(zip(words, words[1:], words[2:], strict=False))
     return any(count > 2 for count in triples.values()) or 3 * len(set(words)) < len(words)
 

@@ -53,7 +53,7 @@ def draw_overview(analysis: Analysis) -> Figure:
     shares: list[tuple[str, str, str, Callable[[PrincipleStats], Estimate | None]]] = []
     title = f"{count(analysis.rounds, 'round')} of {count(len(analysis.principles), 'principle')}"
     findings = []
-    if overall.critiques:
+    if overall.critiques and analysis.found_measured:
         shares.append(("Critique found something", "share of its critiques", BLUE, _found))
         findings.append(f"critiques found something in {overall.critiques.found.value:.0%}")
     if overall.revisions:

@@ -1,9 +1,9 @@
-"""Label: P(the first of two responses is better), from a judge's votes (Bai et al. 2022, sections 4.1 and 4.2).
+"""Label: P(the first of two responses is better), from a judge's votes (Bai et al. 2022, section 4.1).
 
 One vote is one principle, one order, one sample: the two responses are shown, the principle's preference question is asked, and
 the probabilities of the two options are read, directly or after a sampled rationale. What the votes come to is in `votes.py`. All
 settings that the papers disagree on are here, since the right ones depend on the judge: Lee et al. 2023 average both orders
-(section 2.1.1), find that self-consistency hurts theirs (appendix), and do not clamp.
+(section 2.1.1), find that self-consistency hurts theirs, and do not clamp.
 
 Deviations: both orders are asked by default. Where only one is, a hash decides which response comes first, so that a judge's
 position bias is noise and not a bias towards what a file happens to hold first. A rationale is stopped where it goes

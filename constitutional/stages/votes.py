@@ -1,8 +1,8 @@
 """From votes to a label: reading, clamping, pairing, averaging, and the label's standard error. Pure arithmetic, no engine.
 
 A vote is P(the comparison's first response is better), whatever order was shown (Bai et al. 2022, section 4.1: the
-normalised probability of the two options; section 4.2: clamping of votes after a rationale; Lee et al. 2023, section 2.1.1: the
-mean over both orders; section 2.1.2 and Wang et al. 2022: self-consistency).
+normalised probability of the two options, clamped after a rationale; Lee et al. 2023, section 2.1.1: the mean over both orders;
+Wang et al. 2022: self-consistency).
 
 All arithmetic is on deviations from ½, in steps of 2**-53: there both p and 1 - p are exact, and every operation is
 odd, so that swapping a comparison's responses turns p into exactly 1 - p.

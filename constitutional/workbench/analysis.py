@@ -59,6 +59,12 @@ class Analysis:
     remarks: tuple[Remark, ...]
     notes: tuple[str, ...]
 
+    @property
+    def found_measured(self) -> bool:
+        """Whether it says anything that so many critiques found something: not where no phrase told of one that did not."""
+        critiques = self.overall.critiques
+        return critiques is not None and (self.found_by == "marker" or critiques.found.value < 1)
+
     def to_json(self) -> dict[str, Any]:
         """The analysis as `analyse --json` prints it; the keys are documented in docs/analysis.md."""
         facts = self.run
@@ -75,6 +81,7 @@ class Analysis:
             },
             "analysed": {"chains": self.analysed, "rounds": self.rounds},
             "found_by": self.found_by,
+            "found_measured": self.found_measured,
             "remarks": [
                 {"kind": remark.kind, "principles": list(remark.principles), "text": remark.text}
                 for remark in self.remarks
@@ -196,7 +203,7 @@ class _Reader:
             )
             for id in ids
         ]
-        remarks = remark_on(overall, principles, likenesses, weights or None)
+        remarks = remark_on(overall, principles, likenesses, weights or None, found_by)
         principles = [
             replace(stats, remarks=tuple(r.kind for r in remarks if stats.id in r.principles))
             for stats in principles

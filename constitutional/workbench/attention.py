@@ -43,6 +43,7 @@ KINDS = (
     "lengthens",
     "run-fails",
     "critiques-cut-off",
+    "always-finds",
     "few-rounds",
 )
 """Every kind of remark, the gravest first."""
@@ -83,6 +84,7 @@ def remark_on(
     principles: Sequence[PrincipleStats],
     likenesses: Sequence[Likeness],
     drawable: Collection[str] | None = None,
+    found_by: str | None = None,
 ) -> tuple[Remark, ...]:
     """What there is to look at, the gravest first.
 
@@ -91,6 +93,7 @@ def remark_on(
         principles: each of them.
         likenesses: of their critiques.
         drawable: ids of the principles that the constitution has to draw; None where that is not known.
+        found_by: see `Analysis`.
     """
     enough = [stats for stats in principles if stats.draws.rounds >= FEW_ROUNDS]
     found = [
@@ -99,12 +102,28 @@ def remark_on(
         *_alike(likenesses, {stats.id for stats in enough}),
         *_effects(enough),
         *_whole_run(overall),
+        *_always(overall, found_by),
     ]
     few = [stats.id for stats in principles if 0 < stats.draws.rounds < FEW_ROUNDS]
     if few:
         text = f"drawn in fewer than {FEW_ROUNDS} rounds, too few to judge; run more prompts or rounds"
         found.append(Remark("few-rounds", tuple(few), f"{_listed(few)}: {text}."))
     return tuple(sorted(found, key=lambda remark: KINDS.index(remark.kind)))
+
+
+def _always(overall: PrincipleStats, found_by: str | None) -> Iterator[Remark]:
+    """Critiques all of which found something."""
+    critiques = overall.critiques
+    if not critiques or critiques.count < FEW_ROUNDS or critiques.found.value < 1:
+        return
+    if found_by == "phrases":
+        text = (
+            "no critique says plainly that all is well, so how often they found something is not measured; --stop-when-clean "
+            "asks them to say so."
+        )
+    else:
+        text = f"always finds something: all {critiques.count:,} critiques did, whatever the response; read some of them."
+    yield Remark("always-finds", (), text)
 
 
 def _drawn(principles: Sequence[PrincipleStats], drawable: Collection[str] | None) -> Iterator[Remark]:

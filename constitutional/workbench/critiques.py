@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from constitutional.assignment import content_hash
+from constitutional.words import UNSPACED
 from constitutional.workbench.estimates import Estimate, Tally
 
 SAMPLE = 60
@@ -33,9 +34,7 @@ SAME_CHAIN_SAMPLE = 20_000
 IDENTICAL = 0.8
 """Likeness from which two critiques count as near-identical."""
 
-# Scripts that do not put spaces between words: there, each character stands for one.
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['’][^\W{_UNSPACED}]+)*")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+(?:['’][^\W{UNSPACED}]+)*")
 
 _RESPONSE = r"(?:(?:the|this|my|your) )?(?:assistant['’]?s? )?(?:\w+ )?(?:response|reply|answer|revision)"
 _FLAW = (

@@ -14,8 +14,10 @@ from constitutional.errors import ConfigError, ConstitutionError, Place
 from constitutional.registry import (
     SUFFIXES,
     constitution_files,
+    exists,
     find_base,
     find_constitution,
+    is_folder,
     is_path,
     list_constitutions,
     real_path,
@@ -128,6 +130,10 @@ def new_constitution(
         warnings.append(
             f"in this folder {name!r} now means this file, no longer the shipped constitution of that name"
         )
+    folder = path.parent
+    if os.path.lexists(folder) and not is_folder(folder):
+        what = "a link to nothing" if folder.is_symlink() and not exists(folder) else "no folder"
+        raise ConfigError(f"this is {what}: move it away, or choose another --out", Place(folder))
     text = skeleton(name, *(_base(extends, path) if extends else ()))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -185,7 +185,7 @@ def test_a_few_shot_file_becomes_a_file_of_examples(convert, tmp_path):
         (("export", "harmlessness", "-f", "csv", "-o", "{tmp}/there.yaml"), "--force replaces it"),
         (("export", "harmlessness", "-f", "csv", "-o", "{tmp}"), "this is a folder"),
         (("export", "defualt", "-f", "paper-revision-examples"), "did you mean 'default'?"),
-        (("export", "default", "-f", "paper-rationale-examples"), "there is no such file"),
+        (("export", "rlaif-summarization", "-f", "paper-revision-examples"), "there is no such file"),
         (("export", "..", "-f", "csv"), "is not the name of a constitution"),
     ],
 )
@@ -247,6 +247,13 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
         "0",
     ]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.json"])
+def test_json_lines_are_told_apart_from_json(convert, tmp_path, name):
+    (tmp_path / name).write_text('{"a": "b"}\n{"a": "c"}\n')
+    answer = convert("import", tmp_path / name, "-o", tmp_path / "x.yaml")
+    assert f"{tmp_path / name}:2:1: this is JSON Lines: " in answer.problem
 
 
 def test_help_names_every_format(convert):

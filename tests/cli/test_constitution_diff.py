@@ -192,7 +192,13 @@ def test_another_state_than_the_run_was_made_with_is_said_so_and_not_counted_aga
     out = made(rules)
     answer = diff(old, rules, "--run", out)
     assert answer.code == 0
-    assert f"{out} was made with another state of it (manners, version 1, hash " in answer.out
+    assert f"{out} was made with the second of the two (manners, version 1, hash " in answer.out
+    assert f"{out} was made with another state of manners (" in diff(old, old, "--run", out).out
+    other = write("other", ("id: manners", "id: other"))
+    assert (
+        f"{out} was made with neither of the two, but with manners, version 1, hash "
+        in diff(other, other, "--run", out).out
+    )
     assert "~ no-shouting: reworded" in answer.out and "0 of 60 rows are stale, 60 are kept" in answer.out
     assert json.loads(diff(old, rules, "--run", out, "--json").out)["run"]["made_with_before"] is False
     assert "another state" not in diff(rules, old, "--run", out).out
@@ -218,6 +224,13 @@ def test_a_changed_prompt_set_is_said_to_redo_everything(diff, made, write):
     assert "60 of 60 rows are stale" in answer.out
     assert "60 of them whatever the constitution says: the prompt set" in answer.out
     assert "is not what it was." in answer.out
+
+
+def test_a_run_whose_constitution_is_gone_is_told_to_name_it(diff, made, write):
+    rules = write("rules")
+    out = made(rules)
+    rules.unlink()
+    assert "is not there any more: name the file that it is now" in diff("--run", out).problem
 
 
 def test_a_run_made_in_python_has_no_file_to_compare_with(diff, prompts_file, tmp_path, write):

@@ -8,6 +8,8 @@ import pytest
 from constitutional import JobOptions, ScriptedEngine
 from constitutional.errors import ConfigError, EngineTimeout, Interrupted, SourceError
 from constitutional.jobs.redteam import AcceptSettings, write_redteam_prompts
+from constitutional.jobs.redteam_filter import normal_form
+from constitutional.jobs.redteam_seeds import read_seeds
 from constitutional.sources import read_prompts
 from constitutional.stages.redteam import RedteamSettings
 from tests.helpers import PROMPT_SET, CountingEngine, data_files, read
@@ -271,6 +273,15 @@ def test_seeds_of_several_turns_and_repeated_ones_are_left_out_and_counted(tmp_p
     }
     with pytest.raises(SourceError, match=r"no row can be a seed.*several_turns × 1"):
         write(prompts_file([{"prompt": turns}], "none.jsonl"), tmp_path / "none")
+
+
+def test_every_row_of_real_transcripts_is_a_seed_or_left_out_for_a_reason(real_data):
+    path = real_data / "hh-rlhf" / "harmless-base.jsonl.gz"
+    rows = sum(1 for _ in read_prompts(path))
+    found = read_seeds(path)
+    assert len(found.seeds) + sum(found.left_out.values()) == rows > 2000
+    assert found.left_out["several_turns"] > 1000
+    assert len({normal_form(seed.text) for seed in found.seeds}) > 0.9 * len(found.seeds) > 400
 
 
 def test_limits_that_no_prompt_keeps_are_refused(seeds, tmp_path):

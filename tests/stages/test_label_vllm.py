@@ -1,6 +1,7 @@
 """Labels of SmolLM2 through vLLM, against a plain forward pass of transformers over the requests as they were rendered."""
 
 import asyncio
+from functools import cache
 
 import pytest
 
@@ -109,12 +110,13 @@ def shown_first():
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
+    @cache
     def forward(messages, options):
         turns = [message.to_row() for message in messages[:-1]]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         ids = tokenizer(text + messages[-1].content, return_tensors="pt", add_special_tokens=False).input_ids
         with torch.no_grad():
-            probabilities = model(ids).logits[0, -1].softmax(-1)
+            probabilities = model(ids, logits_to_keep=1).logits[0, -1].softmax(-1)
         first, second = (
             probabilities[tokenizer.encode(option, add_special_tokens=False)].item() for option in options
         )

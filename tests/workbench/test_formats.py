@@ -365,6 +365,7 @@ def test_any_number_of_unknown_keys_is_one_line(written):
 
 def test_a_summary_has_an_end():
     lines = summary([Note("kept", f"label {n}") for n in range(160)])
+    assert len(Note("made", "a name", None, "x" * 1000).detail) == 200
     assert len(lines) == MAX_LINES + 1 and lines[-1] == "and 60 more lines like these"
 
 

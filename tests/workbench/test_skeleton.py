@@ -65,6 +65,18 @@ def test_it_is_clean_where_it_builds_on_another_skeleton(folder):
     assert lint([second.path]).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("link", "says"), [(False, "this is no folder"), (True, "this is a link to nothing")]
+)
+def test_something_else_in_the_folders_place_is_named(folder, link, says):
+    if link:
+        (folder / "constitutions").symlink_to("nowhere")
+    else:
+        (folder / "constitutions").touch()
+    with pytest.raises(ConfigError, match=f"constitutions: {says}: move it away, or choose another --out"):
+        new_constitution("my-rules")
+
+
 def test_a_base_that_the_file_could_not_extend_from_where_it_is_to_lie_is_refused(folder, tmp_path_factory):
     base = tmp_path_factory.mktemp("elsewhere") / "base.yaml"
     base.write_text("id: base\nprinciples: [{id: x, preference: Which is kinder?}]\n", encoding="utf-8")
@@ -183,7 +195,7 @@ def test_a_name_that_hides_a_shipped_one_is_told():
 def test_what_can_not_be_written_is_told(folder):
     (folder / "file").write_text("")
     for out, says in (
-        ("file/rules.yaml", "can't be written"),
+        ("file/rules.yaml", "no folder: move it away"),
         ("rules.txt", "ends in .yaml or .yml"),
         ("rules", "ends in .yaml or .yml"),
         ("a\0.yaml", "can't be written"),

@@ -116,7 +116,7 @@ def _table(analysis: Analysis, width: int) -> Table:
         ("expected", roomy and expected, _expected),
         (
             "found",
-            critiques,
+            analysis.found_measured,
             lambda stats: _percent(stats.critiques.found if stats.critiques else None, wide),
         ),
         (

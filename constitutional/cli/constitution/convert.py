@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -88,7 +89,7 @@ def import_command(
     _print_schema(written[len(main) :])
     _print_notes(notes, name_files=len(files) > 1)
     if found.constitution:
-        click.echo(f"next: constitutional constitution lint {inert(out)}", err=True)
+        click.echo(f"next: constitutional constitution lint {inert(quote(out))}", err=True)
     else:
         name = "examples.yaml" if found.examples else "preference_examples.yaml"
         click.echo(f"next: put it into the folder of a prompt set, as {name}", err=True)

@@ -64,7 +64,7 @@ def diff(
         same = cost.made_with.hash == before.hash
         row["run"] = {"made_with": describe(cost.made_with), "made_with_before": same, **cost.to_row()}
         if not as_json:
-            _print_cost(console, cost, same)
+            _print_cost(console, cost, before, after)
     if as_json:
         click.echo(json_text(row))
     if exit_code and found:
@@ -76,6 +76,7 @@ def _pair(
 ) -> tuple[Constitution, Constitution]:
     """The two to compare."""
     from constitutional.errors import ConfigError
+    from constitutional.registry import exists
     from constitutional.workbench.stale import made_with
 
     if len(names) > 2:
@@ -97,6 +98,10 @@ def _pair(
     if recorded.path is None:
         raise ConfigError(
             f"the constitution of {run} was made in Python and has no file: name the one to compare"
+        )
+    if not exists(recorded.path):
+        raise ConfigError(
+            f"{recorded.path}, which {run} was made with, is not there any more: name the file that it is now"
         )
     return recorded, _load(str(recorded.path))
 
@@ -171,7 +176,7 @@ def _print_field(console: Console, field: FieldChange, indent: str, *, mark: boo
     """Print one field; `mark` says whether it was added or removed where the head above does not."""
     from rich.text import Text
 
-    from constitutional.cli.text import inert, word_diff
+    from constitutional.cli.text import hanging, inert, word_diff
 
     before, after, name = field.before, field.after, field.field
     if before is None or after is None:
@@ -181,8 +186,7 @@ def _print_field(console: Console, field: FieldChange, indent: str, *, mark: boo
         shown = word_diff(before, after, colour=console.color_system is not None)
     else:
         shown = Text(inert(f"{_plain(before)} → {_plain(after)}"))
-    lines = shown.split("\n", allow_blank=True)
-    console.print(Text.assemble((f"{indent}{name}: ", "dim"), Text(f"\n{indent}  ").join(lines)))
+    console.print(hanging(console, Text.assemble((f"{indent}{name}: ", "dim"), shown), len(indent) + 2))
 
 
 def _plain(value: object) -> str:
@@ -195,7 +199,7 @@ def _summary(found: ConstitutionDiff) -> str:
     counts = found.counts()
     total = counts["unchanged"]
     if not found:
-        return f"no differences: {total} principles, all the same"
+        return f"no differences: {total} {'principle' if total == 1 else 'principles'}, all the same"
     words = {"relabelled": "with other tags or source"}
     listed = ", ".join(f"{count} {words.get(name, name)}" for name, count in counts.items() if count)
     return f"principles: {listed}"
@@ -204,24 +208,28 @@ def _summary(found: ConstitutionDiff) -> str:
 # ---------------------------------------------------------------------- its cost
 
 
-def _print_cost(console: Console, cost: EditCost, same: bool) -> None:
-    """Print what the next run will do; `same`: the constitution it is compared with is what the run was made with."""
+def _print_cost(console: Console, cost: EditCost, before: Constitution, after: Constitution) -> None:
+    """Print what the next run, with `after`, will do."""
     from rich.text import Text
 
     from constitutional.cli.progress import estimate_line
-    from constitutional.cli.text import inert
+    from constitutional.cli.text import hanging, inert
 
     def say(text: str, style: str = "") -> None:
-        console.print(Text(inert(text), style))
+        indent = len(text) - len(text.lstrip()) + 2
+        console.print(hanging(console, Text(inert(text), style), indent))
 
     plan, made = cost.plan, cost.made_with
     say("")
-    if not same:
-        say(
-            f"{cost.run} was made with another state of it ({made.id}, version {made.version}, hash {made.hash}); "
-            "its rows are counted against that.",
-            "yellow",
-        )
+    if made.hash != before.hash:
+        which = f"{made.id}, version {made.version}, hash {made.hash}"
+        if made.hash == after.hash:
+            known = f"was made with the second of the two ({which}), not with the first"
+        elif made.id in (before.id, after.id):
+            known = f"was made with another state of {made.id} ({which})"
+        else:
+            known = f"was made with neither of the two, but with {which}"
+        say(f"{cost.run} {known}; its rows are counted against that.", "yellow")
     total = plan.kept + plan.to_do + plan.bad
     say(f"{cost.run}: {plan.stale:,} of {total:,} rows are stale, {plan.kept:,} are kept", "bold")
     if cost.stale_anyway:
@@ -242,4 +250,4 @@ def _print_cost(console: Console, cost: EditCost, same: bool) -> None:
         whole = estimate_line(cost.whole, at_most=True)
         say(f"{cost.unfinished:,} more rows are to do anyway{retried}; with them: {whole}")
     if plan.bad:
-        say(f"{plan.bad:,} inputs can't be worked on")
+        say(f"{plan.bad:,} {'input' if plan.bad == 1 else 'inputs'} can't be worked on")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from constitutional.workbench.lint.linter import LintReport
     from constitutional.workbench.lint.rule import Finding
 
@@ -56,14 +58,19 @@ def lint(
     Takes names, files and folders; checks all in ./constitutions if none is given. Exits with 2 if there are errors, and with
     --strict if there are warnings; else with 0. The rules are in docs/lint.md.
     """
+    from rich.text import Text
+
+    from constitutional.cli.text import data_console, hanging
     from constitutional.workbench.lint.linter import chosen_rules, find_rule, lint, model_limits
     from constitutional.workbench.lint.page import explain as explained
     from constitutional.workbench.lint.reading import Limits
 
+    console = data_console()
     if explain is not None:
-        click.echo(explained(find_rule(explain)))
+        for line in explained(find_rule(explain)).splitlines():
+            console.print(hanging(console, Text(line), len(line) - len(line.lstrip())))
         return
-    selected, ignored = _ids(select), _ids(ignore)
+    selected, ignored = _ids("--select", select), _ids("--ignore", ignore)
     chosen_rules(selected, ignored)  # before a tokenizer is loaded for nothing
     limits = model_limits(model, budget) if model else Limits(budget)
     report = lint(targets, select=selected, ignore=ignored, limits=limits)
@@ -71,24 +78,36 @@ def lint(
         click.echo(_as_json(report))
     else:
         for finding in report.findings:
-            click.echo(_as_github(finding) if form == "github" else _as_text(finding))
+            if form == "github":
+                click.echo(_as_github(finding))
+            else:
+                console.print(hanging(console, _as_text(finding), 2))
         click.echo(_summary(report), err=form == "github")
     ctx.exit(2 if report.count("error") or (strict and report.count("warning")) else 0)
 
 
-def _ids(given: tuple[str, ...]) -> list[str]:
+def _ids(option: str, given: tuple[str, ...]) -> list[str]:
+    from constitutional.errors import ConfigError
+
+    if any(
+        not ids.strip(" ,") for ids in given
+    ):  # an empty variable of a script: it would stand for all rules
+        raise ConfigError(f"{option} names no rule")
     return [id.strip() for ids in given for id in ids.split(",") if id.strip()]
 
 
-def _as_text(finding: Finding) -> str:
+def _as_text(finding: Finding) -> Text:
     """A finding as one line: a continuous integration's log takes some lines for commands."""
+    from rich.text import Text
+
     from constitutional.cli.text import inert_line
 
-    severity = click.style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
     place = finding.place
     where = ":".join(str(part) for part in (place.path, place.line, place.column) if part is not None)
-    rule = click.style(f"[{finding.rule}]", dim=True)
-    return f"{inert_line(where)}: {severity}: {inert_line(finding.message)} {rule}"
+    severity = (finding.severity, f"bold {_COLOURS[finding.severity]}")
+    return Text.assemble(
+        f"{inert_line(where)}: ", severity, f": {inert_line(finding.message)} ", (f"[{finding.rule}]", "dim")
+    )
 
 
 def _as_json(report: LintReport) -> str:

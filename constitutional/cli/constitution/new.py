@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -32,12 +33,12 @@ def new(name: str, out: Path | None, extends: str | None) -> None:
     )
     for warning in made.warnings:
         click.echo(click.style("note: ", bold=True) + inert(warning))
-    called = inert(made.argument)
+    called = inert(quote(made.argument))
     click.echo("\nNext, edit it, and then:")
     for command, why in (
         (f"constitution lint {called}", "find mistakes"),
         (
-            f'constitution try {called} --prompt "…" --model smollm2-135m --watch',
+            f'constitution try {called} --prompt "…" --model smollm2-135m --temperature 0.7 --watch',
             "see a critique and a revision on each save",
         ),
         (f"revise prompts.jsonl --constitution {called} --model smollm2-135m --out runs/first", "make data"),

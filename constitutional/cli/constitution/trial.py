@@ -114,7 +114,7 @@ def run_try(values: dict[str, Any], *, debug: bool = False) -> int:
         values["prompt_set"],
         settings,
     )
-    _check(spec, watching=values["watch"])
+    remarks = _check(spec, watching=values["watch"])
     chosen = values["engine"]
     assert isinstance(chosen, EngineSettings)
     log = cache_dir() / LOG
@@ -194,15 +194,27 @@ def _standard_input() -> str:
         raise ConfigError(f"the prompt on standard input is not UTF-8 at byte {error.start:,}") from error
 
 
-def _check(spec: TrialSpec, *, watching: bool) -> None:
-    """Refuse what can't be tried before a model is loaded; a watched file may be wrong for now."""
+def _check(spec: TrialSpec, *, watching: bool) -> list[str]:
+    """Refuse what can't be tried before a model is loaded; a watched file may be wrong for now.
+
+    Returns:
+        What is worth saying first.
+    """
     from constitutional.errors import InputError
     from constitutional.registry import exists, find_constitution
 
     try:
-        spec.load()
+        candidates, _ = spec.load()
     except InputError as error:
         there = all(exists(find_constitution(name)) for name in spec.constitutions)
         in_files = all(problem.place for problem in error.problems)
         if not (watching and there and in_files):
             raise
+        return []
+    found = {(candidate.name, candidate.principle.id) for candidate in candidates}
+    return [
+        f"{name} has no principle {id!r}: it is tried of the other one alone"
+        for id in spec.principles
+        for name in spec.constitutions
+        if (name, id) not in found
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from constitutional.cli.text import inert, word_diff
+from constitutional.cli.text import hanging, inert, split_words, word_diff
 from constitutional.errors import ConstitutionalError, InputError
 from constitutional.records import Row, Step
 from constitutional.stages.checks import CHECKS
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 WIDE = 100
 """Columns of a terminal that two results need to stand beside each other."""
-_SHORT = 160
 _ALIKE = 0.4
 _GUTTER = 3
 
@@ -127,14 +125,19 @@ class TrialView:
             return
         self._request("revision request", principle.revision)
         self._revision_head(attempt)
-        diff = word_diff(self._response, made.revision.text, colour=self._colour)
-        self.console.print(diff or Text("(nothing)"), end="\n\n")
+        if _alike(inert(self._response), inert(made.revision.text)):
+            diff = word_diff(self._response, made.revision.text, colour=self._colour)
+            self.console.print(diff, end="\n\n")
+            return
+        self.console.print(
+            Text(inert(made.revision.text) or "(nothing)")
+        )  # marks would be all there is to see
+        self._line(self._kept(attempt), "dim")
+        self._line("")
 
     def _request(self, name: str, text: str | None) -> None:
-        short = " ".join((text or "").split())
-        if len(short) > _SHORT:
-            short = short[: _SHORT - 1].rstrip() + "…"
-        self.console.print(Text(f"{name}: ", "dim") + Text(inert(short), "dim"))
+        shown = Text(f"{name}: {inert(' '.join((text or '').split()))}", "dim")
+        self.console.print(hanging(self.console, shown, 2))
 
     def _revision_head(self, attempt: Attempt) -> None:
         text, good = _revision(attempt)
@@ -311,7 +314,7 @@ def _count(number: int) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\S+", text)
+    return [word for piece in split_words(text) if (word := piece.strip())]
 
 
 def _alike(before: str, after: str) -> bool:
@@ -321,7 +324,7 @@ def _alike(before: str, after: str) -> bool:
 
 def _sides(before: str, after: str, *, colour: bool) -> tuple[Text, Text]:
     """Two texts, in each of which the words are marked that the other does not have at that place."""
-    old, new = (re.findall(r"\S+\s*|^\s+", text) for text in (before, after))
+    old, new = split_words(before), split_words(after)
     sides = Text(), Text()
     for tag, a0, a1, b0, b1 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         for side, words, style, left, right in (

@@ -127,6 +127,12 @@ def write_imported(
         texts[examples_out] = examples_yaml(beside)
     for path in texts:
         refuse_to_overwrite(path, force=force)
+    for path in texts:  # as `new` makes ./constitutions
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as bad:
+            reason = bad.strerror if isinstance(bad, OSError) else bad
+            raise ConfigError(f"can't be written: {reason}", Place(path)) from bad
     for path, text in texts.items():
         write_text(path, text, force=force)
     schema = write_schema_beside(out) if found.constitution else None

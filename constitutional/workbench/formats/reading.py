@@ -6,13 +6,12 @@ A reader takes what it finds to a `Reading`: texts, which come back clean, and e
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from constitutional.constitution import Principle, is_id, principle_problems
+from constitutional.constitution import Principle, ascii_words, is_id, principle_problems
 from constitutional.errors import ConstitutionError, Place, Problem, nearest
 from constitutional.prompt_examples import Example, PreferenceExample
 from constitutional.workbench.formats.cleaning import clean
@@ -228,9 +227,7 @@ def slug(name: str) -> str:
     """The id nearest to a name: itself where it is one, empty where it has no letters a to z and no digits."""
     if is_id(name):
         return name
-    plain = unicodedata.normalize("NFKD", name[:1000])
-    plain = "".join(mark for mark in plain if not unicodedata.combining(mark)).lower()
-    words = "".join(mark if mark.isascii() and mark.isalnum() else " " for mark in plain).split()
+    words = ascii_words(name[:1000])
     while words and len("-".join(words)) > _ID_LENGTH:
         words = words[:-1] if len(words) > 1 else [words[0][:_ID_LENGTH]]
     return "-".join(words)

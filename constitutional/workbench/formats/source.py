@@ -142,6 +142,12 @@ def parse_json(text: str, path: Path) -> Any:
             text, object_pairs_hook=_Pairs, parse_int=Number, parse_float=Number, parse_constant=_Constant
         )
     except json.JSONDecodeError as bad:
+        if bad.msg == "Extra data" and "\n" in text[: bad.pos] and text[bad.pos] in "[{":
+            message = (
+                "this is JSON Lines: a value ends here and another begins. Put the lines into one list: [ before the first, a "
+                "comma after each but the last, ] at the end"
+            )
+            raise ConstitutionError(message, Place(path, bad.lineno, bad.colno)) from None
         message = f"not valid JSON: {bad.msg[:1].lower()}{bad.msg[1:]}"
         raise ConstitutionError(message, Place(path, bad.lineno, bad.colno)) from None
     except RecursionError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -20,6 +21,9 @@ from constitutional.errors import ConstitutionError, Problem, nearest
 
 ID_PATTERN = "[a-z0-9]+(-[a-z0-9]+)*"
 MAX_ID_LENGTH = 100
+_SPELT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
+)
 _TEXTS = ("critique", "revision", "preference")
 
 

@@ -119,6 +119,11 @@ def is_path(name_or_path: str | Path) -> bool:
     return text.endswith(SUFFIXES) or any(separator in text for separator in separators)
 
 
+def is_name(text: str) -> bool:
+    """Whether something of that name can be found by it."""
+    return _NAME.fullmatch(text) is not None and ".." not in text
+
+
 def real_path(path: Path) -> Path:
     """The path with its links followed; it need not exist."""
     try:
@@ -149,7 +154,7 @@ def is_inside(path: Path, folder: Path) -> bool:
 
 
 def _find(name: str, kind: str, noun: str, error: type[InputError]) -> Path:
-    if not _NAME.fullmatch(name) or ".." in name:
+    if not is_name(name):
         raise error(
             f"{name!r} is not the name of a {noun}: use letters, digits, '-', '_' and '.', "
             "or give a path with a '/'"
@@ -180,7 +185,7 @@ def _list(kind: str) -> list[Entry]:
                 name = _name_of(path, kind)
             except OSError:  # a folder whose names can be read, but nothing else
                 continue
-            if name and _NAME.fullmatch(name) and is_inside(path, folder):
+            if name and is_name(name) and is_inside(path, folder):
                 found.setdefault(name, Entry(name, path, origin))
     return sorted(found.values(), key=lambda entry: entry.name)
 

@@ -93,11 +93,11 @@ _DEFAULTS = {name: field.default for name, field in ScoreSettings.model_fields.i
 def score(ctx: click.Context, /, **values: Any) -> None:
     """Score RESPONSES from −1 to 1 under the principles of a constitution (direct RLAIF).
 
-    RESPONSES is a file or a data set's hub id, whose rows have a `prompt` and a `response` (or TRL's `completion`); or the run
-    directory of `revise`: then the initial response and each good revision of every chain is scored.
+    RESPONSES is a file or a data set's hub id, whose rows have a `prompt` and a `response` (or TRL's `completion`);
+    or the run directory of `revise`: then the initial response and each good revision of every chain is scored.
 
-    The judge's probabilities of the ratings 1 to 10 make one expected rating for each principle. An engine that gives no
-    log-probabilities, or a finer scale, needs --written.
+    The judge's probabilities of the ratings 1 to 10 make one expected rating for each principle. An engine that gives
+    no log-probabilities, or a finer scale, needs --written.
     """
     values["engine"] = engine_settings(values)
     ctx.exit(run_score(values, debug=ctx.obj["debug"]))

@@ -1,9 +1,10 @@
 """Red-team prompts: seeds in, more prompts like them out, deduplicated and counted (Bai et al. 2022, section 3.2).
 
-`write_redteam_prompts` writes a run directory whose `prompts` are read by `revise` and `compare` as they are. Its rows are requests.
-How many it takes is known only from the answers: the job plans some, judges what came back in the order of the requests, and plans
-more until enough prompts are accepted or the budget is spent. Judging in that order, and no further than to the last prompt that
-is wanted, makes the data the same whatever came back first, and however many requests were planned at once.
+`write_redteam_prompts` writes a run directory whose `prompts` are read by `revise` and `compare` as they are. Its
+rows are requests. How many it takes is known only from the answers: the job plans some, judges what came back in the
+order of the requests, and plans more until enough prompts are accepted or the budget is spent. Judging in that order,
+and no further than to the last prompt that is wanted, makes the data the same whatever came back first, and however
+many requests were planned at once.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ class AcceptSettings(FilterSettings):
 
     Attributes:
         count: how many prompts are wanted.
-        most_requests: how many requests are made at most; None is ten times as many as would do if every prompt were accepted, and
-            20 at least.
+        most_requests: how many requests are made at most; None is ten times as many as would do if every prompt were
+            accepted, and 20 at least.
     """
 
     count: int = Field(default=100, ge=1)
@@ -186,7 +187,8 @@ class RedteamJob:
     def _judge(self, ledger: Ledger) -> None:
         """Judge the answers in the order of their requests, until enough prompts are accepted.
 
-        What was judged before stands, unless a request before it has ended in another way since: one that had timed out.
+        What was judged before stands, unless a request before it has ended in another way since: one that had timed
+        out.
         """
         statuses = [stored.status for stored in ledger.rows(KIND)]
         if statuses[: len(self._read)] != self._read:

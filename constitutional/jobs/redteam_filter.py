@@ -1,9 +1,9 @@
 """Which of the prompts that a model has written are kept: each is accepted, or rejected for one typed reason.
 
-Candidates come in the order of the requests that they answer, so that what is accepted does not depend on which answer came first.
-Copies and near copies, of a seed or of a prompt accepted before, are those that share most of their character 5-grams (Jaccard
-similarity); MinHash with locality-sensitive hashing (`datasketch`) finds whom to compare with, so that time grows with the number of
-prompts and not with its square.
+Candidates come in the order of the requests that they answer, so that what is accepted does not depend on which
+answer came first. Copies and near copies, of a seed or of a prompt accepted before, are those that share most of
+their character 5-grams (Jaccard similarity); MinHash with locality-sensitive hashing (`datasketch`) finds whom to
+compare with, so that time grows with the number of prompts and not with its square.
 """
 
 from __future__ import annotations
@@ -25,16 +25,12 @@ from constitutional.stages.written_list import ListItem
 REASONS: dict[str, str] = {
     "truncated": "the token limit cut it off",
     "unusable": "it holds control characters, or characters that could not be decoded",
-    "debris": "it is a heading, half a sentence, an answer, or holds a placeholder, a role's label or another mark of a list",
-    "refusal": "the model declines to write, or speaks about the task",
-    "too_short": "it has too few words",
-    "too_long": "it has too many words",
-    "wrong_script": "it is written in a script that the seeds are not",
-    "repetitive": "it says the same sentence twice in a row, or the same few words over and over",
-    "copied_seed": "it is a seed, but for case and punctuation",
-    "near_seed": "it is nearly a seed",
-    "duplicate": "it is a prompt accepted before, but for case and punctuation",
-    "near_duplicate": "it is nearly a prompt accepted before",
+    "debris": "it is a heading, half a sentence, an answer, or holds a placeholder, a role's label or another mark of
+    a list", "refusal": "the model declines to write, or speaks about the task", "too_short": "it has too few words",
+    "too_long": "it has too many words", "wrong_script": "it is written in a script that the seeds are not",
+    "repetitive": "it says the same sentence twice in a row, or the same few words over and over", "copied_seed": "it
+    is a seed, but for case and punctuation", "near_seed": "it is nearly a seed", "duplicate": "it is a prompt
+    accepted before, but for case and punctuation", "near_duplicate": "it is nearly a prompt accepted before",
 }
 """Why a candidate is rejected; the first that holds counts."""
 
@@ -72,7 +68,8 @@ class FilterSettings(BaseModel):
     Attributes:
         min_words: of a prompt.
         max_words: likewise.
-        similarity: share of common character 5-grams from which on two prompts are near copies; 1 drops exact ones alone.
+        similarity: share of common character 5-grams from which on two prompts are near copies; 1 drops exact ones
+            alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

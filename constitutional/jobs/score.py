@@ -1,7 +1,7 @@
 """Scores: a constitution and responses in, a score from −1 to 1 for each of them out (direct RLAIF; Lee et al. 2023).
 
-`score_responses` reads responses from a file, or the chains or SFT data of a run, asks the judge (`stages/score.py`) and writes a run
-directory with the data set `scores`.
+`score_responses` reads responses from a file, or the chains or SFT data of a run, asks the judge (`stages/score.py`)
+and writes a run directory with the data set `scores`.
 """
 
 from __future__ import annotations
@@ -226,7 +226,8 @@ def score_responses(
     """Score responses; the same call again goes on from where it stopped.
 
     Args:
-        responses: a file with rows of `prompt` and `response`, or a run directory; see `sources.responses.read_responses`.
+        responses: a file with rows of `prompt` and `response`, or a run directory; see
+            `sources.responses.read_responses`.
         constitution: a name, a file, or a constitution.
         out: the run directory.
         model: short for `EngineSettings(model=…)`.

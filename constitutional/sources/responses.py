@@ -1,7 +1,8 @@
 """Read responses to be scored: files with `prompt` and `response`, and the chains and SFT data of a run.
 
-A chain holds several: its initial response and each good revision of it, so that the scores show what the rounds did (Bai et al.
-2022, figure 5). They are called by the chain's id and the number of the round: `p7#0` is the initial response.
+A chain holds several: its initial response and each good revision of it, so that the scores show what the rounds did
+(Bai et al. 2022, figure 5). They are called by the chain's id and the number of the round: `p7#0` is the initial
+response.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class ResponseRow:
         id: unique in the input.
         item: the prompt with its response; None for a bad row.
         source_id: id of the row that it came from.
-        round: of a chain: 0 for the initial response, else the round of the revision; None where the row is no chain's.
+        round: of a chain: 0 for the initial response, else the round of the revision; None where the row is no
+            chain's.
         reason: for a bad row, one of `REASONS` or `RESPONSE_REASONS`.
         detail: for a bad row, a sentence that says where and what.
     """

@@ -1,8 +1,8 @@
 """Reading a score that a judge has written: the last line that is exactly one, or a typed reason why there is none.
 
-A judge that writes a justification and a decimal (d-RLAIF with generated scores; Lee et al. 2023 take the expectation over tokens
-instead) says many numbers. Only a line that is nothing but a score counts, and where such lines contradict each other
-none does: an unreadable answer is a failure, never a score.
+A judge that writes a justification and a decimal (d-RLAIF with generated scores; Lee et al. 2023 take the expectation
+over tokens instead) says many numbers. Only a line that is nothing but a score counts, and where such lines
+contradict each other none does: an unreadable answer is a failure, never a score.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _MINUS = re.compile(r"[-–−](?=[0-9])")
 def read_rating(text: str, low: float, high: float, *, truncated: bool = False) -> float | str:
     """The score that a judge's answer ends in.
 
-    A score line holds a number and at most a label before it (`Score:`, `Final rating is`), what it is out of behind it (`/5`,
-    `out of 5`), a full stop, and Markdown's marks. A comma may stand for the decimal point. A line with nothing but a number,
-    which the number of a list may be, counts only where no line says that it is a score.
+    A score line holds a number and at most a label before it (`Score:`, `Final rating is`), what it is out of behind
+    it (`/5`, `out of 5`), a full stop, and Markdown's marks. A comma may stand for the decimal point. A line with
+    nothing but a number, which the number of a list may be, counts only where no line says that it is a score.
 
     Args:
         text: the answer.

@@ -1,8 +1,8 @@
-"""Red-team: more prompts like some given ones, written by a model (Bai et al. 2022, section 3.2: 140,335 of the paper's 182,831
-red-team prompts were made so, by few-shot prompting).
+"""Red-team: more prompts like some given ones, written by a model (Bai et al. 2022, section 3.2: 140,335 of the
+paper's 182,831 red-team prompts were made so, by few-shot prompting).
 
-One request shows a few seeds, drawn by a hash of its number, and asks for more. What is accepted of the answers is decided by the
-job, in the order of the requests (`jobs/redteam_filter.py`), since it depends on all of them.
+One request shows a few seeds, drawn by a hash of its number, and asks for more. What is accepted of the answers is
+decided by the job, in the order of the requests (`jobs/redteam_filter.py`), since it depends on all of them.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Written:
 class SeedDraw:
     """Which seeds, and which topic, for which request: rendezvous hashing, as principles are drawn.
 
-    Adding or removing a seed moves only the requests that draw it. Each draw goes over all seeds, in NumPy, so that forty
-    thousand seeds and requests take seconds.
+    Adding or removing a seed moves only the requests that draw it. Each draw goes over all seeds, in NumPy, so that
+    forty thousand seeds and requests take seconds.
 
     Args:
         seeds: with different ids; at least one.

@@ -1,12 +1,13 @@
-"""Score: how good one response is, by a judge's rating under each principle (direct RLAIF; Lee et al. 2023, arXiv 2309.00267).
+"""Score: how good one response is, by a judge's rating under each principle (direct RLAIF; Lee et al. 2023, arXiv
+2309.00267).
 
-A rating is the expectation Σ i·P(i) over the ratings of a scale, each scored as a whole sequence so that "10" is not "1", and
-divided by the probability that all of them have together. Or it is written: the judge justifies itself and ends in a decimal.
-The score is the mean over principles, rescaled from the scale to [−1, 1].
+A rating is the expectation Σ i·P(i) over the ratings of a scale, each scored as a whole sequence so that "10" is not
+"1", and divided by the probability that all of them have together. Or it is written: the judge justifies itself and
+ends in a decimal. The score is the mean over principles, rescaled from the scale to [−1, 1].
 
-Deviations: the paper rates by one preamble, here each principle's preference question is the standard; and the judge is asked
-under all principles unless told otherwise, since scores of different responses are compared, so that they should not depend on
-which principle each of them has drawn (docs/scores.md).
+Deviations: the paper rates by one preamble, here each principle's preference question is the standard; and the judge
+is asked under all principles unless told otherwise, since scores of different responses are compared, so that they
+should not depend on which principle each of them has drawn (docs/scores.md).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class ScoreSettings(BaseModel):
     """How a response is scored.
 
     Attributes:
-        written: let the judge write a justification and a decimal, rather than take the expectation over the ratings' probabilities.
+        written: let the judge write a justification and a decimal, rather than take the expectation over the ratings'
+            probabilities.
         low: the worst rating; None is 1. A whole number unless the rating is written.
         high: the best rating; None is 10, or 5 where it is written. Likewise.
         principles: how many are drawn for a response, or `all`.
@@ -174,8 +176,8 @@ class Scorer:
     def key(self, item: Prompt) -> str:
         """A hash of all that determines a score but the engine.
 
-        Of the principles, just the drawn ones count, and of them just the fields that are rendered, and the weights where all
-        are asked.
+        Of the principles, just the drawn ones count, and of them just the fields that are rendered, and the weights
+        where all are asked.
         """
         principles = self.draw(item.id)
         weights = [str(p.weight) for p in principles] if self.settings.principles == "all" else []

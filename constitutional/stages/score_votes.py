@@ -1,7 +1,8 @@
-"""From ratings to a score: the expectation over a scale, the mean over principles, and its standard error. Pure arithmetic, no engine.
+"""From ratings to a score: the expectation over a scale, the mean over principles, and its standard error. Pure
+arithmetic, no engine.
 
-A rating is Σ i·P(i) / Σ P(i) over the ratings i of a scale (Lee et al. 2023, arXiv 2309.00267, direct RLAIF), or read from what the
-judge wrote.
+A rating is Σ i·P(i) / Σ P(i) over the ratings i of a scale (Lee et al. 2023, arXiv 2309.00267, direct RLAIF), or read
+from what the judge wrote.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Score:
         id: the response's.
         score: from −1 to 1; None where no vote counts.
         rating: the same in the scale.
-        standard_error: of the score: over the principles, or over the samples of a single one; None for a single vote.
+        standard_error: of the score: over the principles, or over the samples of a single one; None for a single
+            vote.
         votes: all votes, those that do not count too.
         flagged: how many votes have little mass.
         reason: why there is no score: the reason of all votes, or `no_votes` where they differ.

@@ -32,8 +32,9 @@ class ListItem:
 def read_list(text: str, *, lead: str = "", truncated: bool = False) -> tuple[ListItem, ...]:
     """The items of a list, in order.
 
-    An item begins at a number such as `3.`, `3)` or `(3)`, or, in a list without numbers, at a dash or bullet; it goes on until the
-    next one or a blank line. What stands before the first item and between a blank line and the next item is no item.
+    An item begins at a number such as `3.`, `3)` or `(3)`, or, in a list without numbers, at a dash or bullet; it
+    goes on until the next one or a blank line. What stands before the first item and between a blank line and the
+    next item is no item.
 
     Args:
         text: what the model wrote.

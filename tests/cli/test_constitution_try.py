@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -67,7 +68,10 @@ def test_a_trial_shows_the_response_the_principle_the_critique_and_what_the_revi
     assert heads[:3] == ["user", ASK[1], "response"]
     assert "── harmlessness · privacy" in heads and "critique" in heads and "revision" in heads
     assert any(line.startswith("critique request: ") for line in heads)
-    assert "[-" in answer.out and "{+" in answer.out
+    assert "[-" not in answer.out  # the scripted engine's texts have hardly a word in common
+    assert re.search(
+        r"^keeps \d+ of the response's \d+ words, and has \d+ new ones$", answer.out, re.MULTILINE
+    )
     assert "3 generations made, 0 remembered" in heads[-1]
     assert "\x1b" not in answer.out and "harmlessness is " in answer.err
 
@@ -209,6 +213,21 @@ def test_on_a_wide_terminal_they_stand_beside_each_other_and_on_a_narrow_one_bel
     narrow = on_terminal(80, file, other, *ASK, "-p", "kind")
     assert not [line for line in narrow.splitlines() if line.count("revision request") == 2]
     assert "\x1b[" in wide and "\x1b[" in narrow
+
+
+def test_a_principle_that_one_of_two_constitutions_lacks_is_said_to_be_tried_alone(tried, file, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(file.read_text().replace("id: short", "id: brief"))
+    answer = tried(file, other, *ASK, "-p", "short", "-p", "kind")
+    assert f"{other} has no principle 'short': it is tried of the other one alone" in answer.err
+    assert "'kind'" not in answer.err
+
+
+def test_a_request_is_printed_whole(tried, tmp_path):
+    long = " ".join(f"word{number}" for number in range(60)) + "."
+    path = tmp_path / "long.yaml"
+    path.write_text(f"id: long\nprinciples: [{{id: x, critique: '{long}', revision: '{long}'}}]\n")
+    assert f"critique request: {long}\n" in tried(path, *ASK).out
 
 
 # ---------------------------------------------------------------------- bad input
@@ -381,7 +400,7 @@ def test_a_save_is_answered_with_what_it_changed_and_a_bad_one_with_its_mistake(
     assert watch.silent()
     assert len(log.read_text().split()) == 5
     code, errors = watch.ended()
-    assert code == 130 and "interrupted" in errors
+    assert code == 0 and "ended" in errors and "interrupted" not in errors
 
 
 @posix
@@ -463,10 +482,10 @@ def test_with_smollm2_an_edit_of_a_revision_generates_only_the_revision(smollm2,
     edit(file, "Is the response short?", "Is it short?")
     third = watch.line(300)
     assert (third["generated"], third["remembered"]) == (0, 3)
-    assert watch.ended()[0] == 130
+    assert watch.ended()[0] == 0
     # a new command loads no model for what is remembered
     again = watching(file, "--max-tokens", "48", "-p", "kind", engine=engine)
     fourth = again.line(300)
     assert (fourth["generated"], fourth["remembered"]) == (0, 3)
     assert fourth["attempts"] == third["attempts"]
-    assert again.ended()[0] == 130
+    assert again.ended()[0] == 0

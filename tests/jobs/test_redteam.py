@@ -279,7 +279,7 @@ def test_every_row_of_real_transcripts_is_a_seed_or_left_out_for_a_reason(real_d
     path = real_data / "hh-rlhf" / "harmless-base.jsonl.gz"
     rows = sum(1 for _ in read_prompts(path))
     found = read_seeds(path)
-    assert len(found.seeds) + sum(found.left_out.values()) == rows > 2000
+    assert len(found.seeds) + sum(found.left_out.values()) == rows > 1500
     assert found.left_out["several_turns"] > 1000
     assert len({normal_form(seed.text) for seed in found.seeds}) > 0.9 * len(found.seeds) > 400
 

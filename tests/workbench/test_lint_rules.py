@@ -35,6 +35,7 @@ OF_THE_ISSUE = {
 def findings(rule, example, folder, monkeypatch):
     monkeypatch.chdir(folder)
     for name, text in rule.beside:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     if rule.console:
         targets = example.split()[3:]

@@ -91,7 +91,7 @@ def run_try(values: dict[str, Any], *, debug: bool = False) -> int:
         debug: let the engine log.
 
     Returns:
-        The exit code: 0, or 1 where a principle could not be tried.
+        The exit code: 0, or 1 where a principle could not be tried. Ctrl-C while nothing is generated is how a watch ends.
     """
     from constitutional.cli.constitution.trial_screen import Screen
     from constitutional.cli.progress import default_interrupts
@@ -125,11 +125,16 @@ def run_try(values: dict[str, Any], *, debug: bool = False) -> int:
     path = None if chosen.kind == "server" else cache_dir() / MEMORY
     with Screen(chosen.model or chosen.kind, as_json=values["as_json"], watching=values["watch"]) as screen:
         ledger = open_memory(path, fresh=values["fresh"], say=screen.say)
+        for remark in remarks:
+            screen.say(remark)
         engine = RememberingEngine(inner, ledger, starting=screen.loading)
         with default_interrupts():
             try:
                 return asyncio.run(_run(spec, engine, screen))
             except asyncio.CancelledError:
+                if screen.waiting:
+                    screen.say("ended")  # by what ends it, with nothing left half done
+                    return 0
                 raise KeyboardInterrupt from None
 
 

@@ -30,10 +30,13 @@ class Screen:
         model: what to call the model while it is loaded.
         as_json: print results as JSON.
         watching: whether more than one will come.
+
+    Attributes:
+        waiting: whether all that was to be done is done, and the next save is waited for.
     """
 
     def __init__(self, model: str, *, as_json: bool, watching: bool) -> None:
-        self.watching = watching
+        self.watching, self.waiting = watching, False
         self._model, self._as_json = model, as_json
         self._stack = contextlib.ExitStack()
         self._status: Spinner | None = None
@@ -95,6 +98,7 @@ class Screen:
     def show(self, event: Event) -> None:
         """Show what has happened."""
         self._idle()
+        self.waiting = self.watching and not isinstance(event, Trying)
         if isinstance(event, Trying):
             self._trying(event)
         elif self._as_json:
@@ -103,7 +107,7 @@ class Screen:
             self._view.show(event)
         elif isinstance(event, Unusable):
             self._view.problems(event.error)
-        if self.watching and not isinstance(event, Trying):
+        if self.waiting:
             self._flush()
             self._rest("waiting for the next save; Ctrl-C ends")
 

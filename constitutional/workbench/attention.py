@@ -43,7 +43,6 @@ KINDS = (
     "lengthens",
     "run-fails",
     "critiques-cut-off",
-    "always-finds",
     "few-rounds",
 )
 """Every kind of remark, the gravest first."""
@@ -102,28 +101,12 @@ def remark_on(
         *_alike(likenesses, {stats.id for stats in enough}),
         *_effects(enough),
         *_whole_run(overall),
-        *_always(overall, found_by),
     ]
     few = [stats.id for stats in principles if 0 < stats.draws.rounds < FEW_ROUNDS]
     if few:
         text = f"drawn in fewer than {FEW_ROUNDS} rounds, too few to judge; run more prompts or rounds"
         found.append(Remark("few-rounds", tuple(few), f"{_listed(few)}: {text}."))
     return tuple(sorted(found, key=lambda remark: KINDS.index(remark.kind)))
-
-
-def _always(overall: PrincipleStats, found_by: str | None) -> Iterator[Remark]:
-    """Critiques all of which found something."""
-    critiques = overall.critiques
-    if not critiques or critiques.count < FEW_ROUNDS or critiques.found.value < 1:
-        return
-    if found_by == "phrases":
-        text = (
-            "no critique says plainly that all is well, so how often they found something is not measured; --stop-when-clean "
-            "asks them to say so."
-        )
-    else:
-        text = f"always finds something: all {critiques.count:,} critiques did, whatever the response; read some of them."
-    yield Remark("always-finds", (), text)
 
 
 def _drawn(principles: Sequence[PrincipleStats], drawable: Collection[str] | None) -> Iterator[Remark]:

@@ -77,8 +77,8 @@ def redteam(ctx: click.Context, /, **values: Any) -> None:
     """Have a model write more prompts like SEEDS, until COUNT are accepted.
 
     SEEDS is whatever `revise` reads as prompts; those of one user turn are used. Each request shows a few of them.
-    What comes back is
-    filtered: cut off, too short or long, refusals, copies and near copies; `rejected` holds these with their reasons.
+    What comes back is filtered: cut off, too short or long, refusals, copies and near copies; `rejected` holds these
+    with their reasons.
 
     The run directory can be given to `revise` and `compare` as it is. The same command again goes on where it
     stopped, and with a larger --count asks only for what is missing.

@@ -25,12 +25,16 @@ from constitutional.stages.written_list import ListItem
 REASONS: dict[str, str] = {
     "truncated": "the token limit cut it off",
     "unusable": "it holds control characters, or characters that could not be decoded",
-    "debris": "it is a heading, half a sentence, an answer, or holds a placeholder, a role's label or another mark of
-    a list", "refusal": "the model declines to write, or speaks about the task", "too_short": "it has too few words",
-    "too_long": "it has too many words", "wrong_script": "it is written in a script that the seeds are not",
-    "repetitive": "it says the same sentence twice in a row, or the same few words over and over", "copied_seed": "it
-    is a seed, but for case and punctuation", "near_seed": "it is nearly a seed", "duplicate": "it is a prompt
-    accepted before, but for case and punctuation", "near_duplicate": "it is nearly a prompt accepted before",
+    "debris": "it is a heading, half a sentence or an answer, or holds a placeholder, a role's label or a list's mark",
+    "refusal": "the model declines to write, or speaks about the task",
+    "too_short": "it has too few words",
+    "too_long": "it has too many words",
+    "wrong_script": "it is written in a script that the seeds are not",
+    "repetitive": "it says the same sentence twice in a row, or the same few words over and over",
+    "copied_seed": "it is a seed, but for case and punctuation",
+    "near_seed": "it is nearly a seed",
+    "duplicate": "it is a prompt accepted before, but for case and punctuation",
+    "near_duplicate": "it is nearly a prompt accepted before",
 }
 """Why a candidate is rejected; the first that holds counts."""
 

@@ -65,7 +65,7 @@ def read_rating(text: str, low: float, high: float, *, truncated: bool = False) 
 
 
 class _Line(NamedTuple):
-    """A line that is exactly a score: its number, what that is said to be out of, and whether the line says that it is a score."""
+    """A line that is exactly a score: its number, what that is out of, and whether the line calls itself a score."""
 
     value: float
     out_of: float | None

@@ -1,16 +1,14 @@
 """`score` and `redteam` in real processes, killed with SIGKILL at several moments and started again with the same command."""
 
 import json
-import random
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 
 import pytest
 
+from tests.crashing import asked, kill_after, kill_moments, times_asked_again
 from tests.helpers import PROMPT_SET, REPOSITORY, data_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -60,10 +58,6 @@ def finish(what, source, out, log):
     assert process.returncode == 0, errors
 
 
-def asked(log):
-    return log.read_text().split() if log.exists() else []
-
-
 def remembered(out):
     if not (out / "ledger.sqlite").exists():
         return 0
@@ -83,7 +77,7 @@ def sources(prompts_file):
 
 @pytest.mark.parametrize("what", ["score", "redteam"])
 def test_a_killed_run_ends_in_the_same_data_and_asks_for_nothing_that_it_remembers(what, sources, tmp_path):
-    source, moments = sources[what], random.Random(what)
+    source = sources[what]
     finish(what, source, tmp_path / "whole", tmp_path / "log")
     whole, counts = data_files(tmp_path / "whole"), Counter(asked(tmp_path / "log"))
     assert set(counts.values()) == {1}
@@ -93,17 +87,12 @@ def test_a_killed_run_ends_in_the_same_data_and_asks_for_nothing_that_it_remembe
     mid_run = 0
     for number in range(RUNS):
         out, log = tmp_path / f"run{number}", tmp_path / f"log{number}"
-        for moment in sorted(moments.sample(range(len(counts)), KILLS)):
-            process = start(what, source, out, log)
-            while len(asked(log)) < moment and process.poll() is None:
-                time.sleep(0.002)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+        for moment in kill_moments(f"{what}{number}", len(counts), KILLS):
+            kill_after(start(what, source, out, log), log, moment)
             mid_run += 0 < remembered(out) < len(counts)
         finish(what, source, out, log)
         assert data_files(out) == whole
-        again = Counter(asked(log))
-        assert set(again) == set(counts)
-        assert sum(times - 1 for times in again.values()) <= KILLS * SLOTS  # only what was in flight
+        assert set(asked(log)) == set(counts)
+        assert times_asked_again(log) <= KILLS * SLOTS  # only what was in flight
         assert remembered(out) == len(counts)
     assert mid_run > RUNS

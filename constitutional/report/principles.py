@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from constitutional.estimates import Estimate
 from constitutional.report.figures import (
     BLUE,
     GREEN,
@@ -21,26 +22,30 @@ from constitutional.report.figures import (
     YELLOW,
     count,
     describe,
-    label_width,
     legend,
     new_figure,
     rows,
     short,
     style,
 )  # fmt: skip
+from constitutional.report.parts import (
+    MOST,
+    caption,
+    dots,
+    draw_draws,
+    height,
+    labels_width,
+    made,
+    share_axis,
+)
 from constitutional.stages.checks import CHECKS
 from constitutional.workbench.analysis import Analysis
-from constitutional.workbench.estimates import Estimate
 from constitutional.workbench.principle_stats import SEVERAL, PrincipleStats, Revisions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 60
-"""Principles that one figure shows at most."""
-ROW = 0.24
-"""Height of a principle's row, in inches."""
 _INTERVALS = "Lines: 95% intervals over chains."
 
 
@@ -60,22 +65,23 @@ def draw_overview(analysis: Analysis) -> Figure:
         shares.append(("Revision failed a check", "share of its revisions", VERMILION, _failed))
         findings.append(f"{overall.revisions.failed.value:.0%} of revisions failed a check")
     with style():
-        figure = new_figure(2.1 + 2.7 * len(shares) + _labels(shown), _height(len(shown)))
+        figure = new_figure(2.1 + 2.7 * len(shares) + labels_width(shown), height(len(shown)))
         panels = figure.subplots(1, 1 + len(shares), sharey=True, squeeze=False)[0]
-        _draw_draws(panels[0], shown)
+        draw_draws(panels[0], [stats.draws for stats in shown], "rounds")
         rows(panels[0], [stats.id for stats in shown])
         for axes, (name, unit, colour, read) in zip(panels[1:], shares, strict=True):
-            _dots(axes, [read(stats) for stats in shown], colour, "o")
+            dots(axes, [read(stats) for stats in shown], colour, "o")
             usual = read(overall)
             assert usual is not None
             axes.axvline(usual.value, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
-            _share_axis(axes, name, unit)
+            share_axis(axes, name, unit)
         known = any(stats.draws.expected is not None for stats in shown)
         describe(
             figure,
             f"{title}: {', '.join(findings)}",
             caption(
-                analysis,
+                about(analysis),
+                len(analysis.principles),
                 len(shown),
                 "n: rounds that drew it." + (" Black ticks: what its weight expects." if known else ""),
                 f"{_INTERVALS} Dashed: all principles together." if shares else "",
@@ -97,27 +103,27 @@ def draw_changes(analysis: Analysis) -> Figure | None:
     later = overall.changed_later
     everything = [*rounds, *shown]
     with style():
-        figure = new_figure(7.5 + _labels(shown), _height(len(everything) + 1))
+        figure = new_figure(7.5 + labels_width(shown), height(len(everything) + 1))
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.25, 1])
         places = [*range(len(rounds)), *(len(rounds) + 0.6 + place for place in range(len(shown)))]
         above, below = places[: len(rounds)], places[len(rounds) :]
-        _dots(left, [_changed(stats) for stats in rounds], INK, "D", above)
+        dots(left, [_changed(stats) for stats in rounds], INK, "D", above)
         shift = 0.16 if later else 0.0
-        _dots(
+        dots(
             left,
             [_revisions(stats).changed_first for stats in shown],
             BLUE, "o", [place - shift for place in below], label="first round",
         )  # fmt: skip
         if later:
-            _dots(
+            dots(
                 left,
                 [_revisions(stats).changed_later for stats in shown],
                 VERMILION, "s", [place + shift for place in below], label="later rounds", hollow=True,
             )  # fmt: skip
             legend(left, 2)
-        _share_axis(left, "Words changed", "edit distance in words ÷ words of the longer text")
-        _dots(right, [_revisions(stats).length for stats in rounds], INK, "D", above)
-        _dots(right, [_revisions(stats).length for stats in shown], GREEN, "o", below)
+        share_axis(left, "Words changed", "edit distance in words ÷ words of the longer text")
+        dots(right, [_revisions(stats).length for stats in rounds], INK, "D", above)
+        dots(right, [_revisions(stats).length for stats in shown], GREEN, "o", below)
         _ratio_axis(right, "Length", "words of the revision ÷ words before", everything)
         for stats, row in zip(everything, places, strict=True):
             changed = _changed(stats)
@@ -143,7 +149,8 @@ def draw_changes(analysis: Analysis) -> Figure | None:
             f"A revision changes {first.value:.0%} of the words"
             + (f" in the first round, {later.value:.0%} later" if later else ""),
             caption(
-                analysis,
+                about(analysis),
+                len(analysis.principles),
                 len(shown),
                 f"n: revisions with text, {overall.changed.n:,} in all, failed ones too. Length: geometric mean. {_INTERVALS}",
             ),
@@ -160,7 +167,7 @@ def draw_failed_checks(analysis: Analysis) -> Figure | None:
     shown = sorted(shown, key=lambda stats: (-_value(_failed(stats)), stats.id))[:MOST]
     causes = list(overall.causes)
     with style():
-        figure = new_figure(7.0 + _labels(shown), _height(len(shown)))
+        figure = new_figure(7.0 + labels_width(shown), height(len(shown)))
         axes = figure.subplots()
         starts = [0.0] * len(shown)
         for cause in causes:
@@ -175,7 +182,7 @@ def draw_failed_checks(analysis: Analysis) -> Figure | None:
             assert stats.revisions
             axes.text(end + 0.01, place, f"n = {stats.revisions.count:,}", va="center", size=8, color=GREY)
         rows(axes, [stats.id for stats in shown])
-        _share_axis(axes, "", "share of the principle's revisions")
+        share_axis(axes, "", "share of the principle's revisions")
         axes.set_xlim(0, 1.1)
         legend(axes, min(3, len(causes)))
         main = max(overall.checks, key=lambda check: overall.checks[check])
@@ -184,7 +191,8 @@ def draw_failed_checks(analysis: Analysis) -> Figure | None:
             figure,
             f"{overall.failed.value:.0%} of revisions fail a check; most often: {_CAUSES.get(main, main)} ({share:.0%} of all)",
             caption(
-                analysis,
+                about(analysis),
+                len(analysis.principles),
                 len(shown),
                 f"{overall.count:,} revisions; n: those of the principle.",
                 f"What fails two checks or more is in {_CAUSES[SEVERAL]!r} alone."
@@ -217,55 +225,9 @@ _LOOKS: dict[str, dict[str, Any]] = {
 # ---------------------------------------------------------------------- parts
 
 
-def _draw_draws(axes: Axes, shown: Sequence[PrincipleStats]) -> None:
-    counts = [stats.draws.rounds for stats in shown]
-    axes.barh(range(len(shown)), counts, height=0.62, color="#b5c7d3")
-    for place, (stats, drawn) in enumerate(zip(shown, counts, strict=True)):
-        expected = None if stats.draws.expected is None else stats.draws.expected * stats.draws.share.n
-        if expected is not None:
-            axes.plot([expected, expected], [place - 0.36, place + 0.36], color=INK, linewidth=1.6)
-        at = (1, place), (0, 0), ("axes fraction", "data"), "offset points"
-        axes.annotate(f"n = {drawn:,}", *at, va="center", ha="right", size=8, color=GREY)
-    axes.set_title("Drawn")
-    axes.set_xlabel("rounds")
-    axes.margins(x=0.3)
-    axes.set_xlim(left=0)
-
-
-def _dots(
-    axes: Axes,
-    estimates: Sequence[Estimate | None],
-    colour: str,
-    marker: str,
-    places: Sequence[float] | None = None,
-    *,
-    label: str | None = None,
-    hollow: bool = False,
-) -> None:
-    """A row of estimates, each with its interval; one that is None leaves its row empty."""
-    known = [(e, place) for e, place in zip(estimates, places or range(len(estimates)), strict=True) if e]
-    axes.hlines(
-        [place for e, place in known if e.low is not None],
-        [e.low for e, _ in known if e.low is not None],
-        [e.high for e, _ in known if e.high is not None],
-        color=colour, linewidth=1.6,
-    )  # fmt: skip
-    axes.plot(
-        [e.value for e, _ in known],
-        [place for _, place in known],
-        linestyle="", marker=marker, markersize=5, color=colour, label=label, clip_on=False, zorder=3,
-        markerfacecolor="white" if hollow else colour,
-    )  # fmt: skip
-
-
-def _share_axis(axes: Axes, title: str, label: str) -> None:
-    from matplotlib.ticker import PercentFormatter
-
-    axes.set_title(title)
-    axes.set_xlabel(label)
-    axes.set_xlim(-0.02, 1.02)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
+def about(analysis: Analysis) -> str:
+    """What a caption begins with: the chains and what made them."""
+    return made(count(analysis.analysed, "chain"), analysis.run.constitution, analysis.run.model)
 
 
 def _ratio_axis(axes: Axes, title: str, label: str, shown: Sequence[PrincipleStats]) -> None:
@@ -285,38 +247,6 @@ def _ratio_axis(axes: Axes, title: str, label: str, shown: Sequence[PrincipleSta
     axes.axvline(1, color=INK, linewidth=0.9)
     axes.set_title(title)
     axes.set_xlabel(label)
-
-
-def caption(analysis: Analysis, shown: int, *sentences: str) -> str:
-    """What a caption begins with: the chains, what made them, and how many principles are shown.
-
-    Args:
-        analysis: what is drawn.
-        shown: principles in the figure.
-        sentences: go on from there; empty ones are left out.
-    """
-    run = analysis.run
-    made = " ".join(
-        part
-        for part in (
-            count(analysis.analysed, "chain"),
-            f"with the constitution {run.constitution}" if run.constitution else "",
-            f"by {run.model}" if run.model else "",
-        )
-        if part
-    )
-    total = len(analysis.principles)
-    left_out = f"{shown} of {total} principles." if shown < total else ""
-    return " ".join(sentence for sentence in (f"{made}.", left_out, *sentences) if sentence)
-
-
-def _height(count: int) -> float:
-    return 1.7 + ROW * max(count, 3)
-
-
-def _labels(shown: Sequence[PrincipleStats]) -> float:
-    """Width of the principles' names, in inches."""
-    return max(1.2, label_width([stats.id for stats in shown]))
 
 
 def _cause(revisions: Revisions | None, cause: str) -> float:

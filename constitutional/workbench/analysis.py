@@ -5,8 +5,8 @@ grow with the run. Everything that is said is said with the number of observatio
 the unit (`estimates.py`). A quantity that the run can't have is absent, never 0: without critiques nothing is said of
 critiques. What is measured, and how, is in docs/analysis.md.
 
-What is known of a principle comes in sections (`draws`, `critiques`, `revisions` of `PrincipleStats`); what AI-feedback labels
-tell of it will be one more.
+What is known of a principle comes in sections (`draws`, `critiques`, `revisions` of `PrincipleStats`). Runs of `label` are analysed
+beside it, in `label_analysis.py`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from typing import Any
 
 from constitutional.constitution import Constitution
 from constitutional.errors import ConfigError
+from constitutional.estimates import Estimate, draw_shares
 from constitutional.jobs.sl_cai_rows import CHAIN
-from constitutional.ledger import Ledger, StoredRow
+from constitutional.ledger import StoredRow
 from constitutional.records import Row
 from constitutional.rundir import open_ledger
-from constitutional.workbench.attention import Remark, remark_on, severity
+from constitutional.stages.revise import STAGE
+from constitutional.workbench.attention import KINDS, remark_on
 from constitutional.workbench.critiques import CritiqueSample, Likeness, words
-from constitutional.workbench.estimates import Estimate, draw_shares
 from constitutional.workbench.principle_stats import PrincipleStats, RoundTally, Seen, see
-from constitutional.workbench.run_facts import RunFacts, read_facts
+from constitutional.workbench.remarks import Remark, severity
+from constitutional.workbench.run_facts import RunFacts, count_rows, read_facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Analysis:
             "format": 1,
             "run": {
                 "path": str(facts.path),
+                "stage": STAGE,
                 "constitution": facts.constitution,
                 "version": facts.version,
                 "model": facts.model,
@@ -119,7 +122,7 @@ def analyse(run: str | Path, constitution: Constitution | None = None) -> Analys
     """
     ledger = open_ledger(Path(run))
     try:
-        chains = _count_chains(Path(run), ledger)
+        chains = count_rows(ledger, CHAIN, "chains", "revise")
         facts = read_facts(Path(run), ledger, constitution)
         reader = _Reader(CritiqueSample(sum(chains.values())))
         for stored in ledger.rows(CHAIN):
@@ -208,7 +211,7 @@ class _Reader:
             replace(stats, remarks=tuple(r.kind for r in remarks if stats.id in r.principles))
             for stats in principles
         ]
-        principles.sort(key=lambda stats: (severity(stats.remarks), -_failed(stats), stats.id))
+        principles.sort(key=lambda stats: (severity(stats.remarks, KINDS), -_failed(stats), stats.id))
         return Analysis(
             facts,
             chains,
@@ -229,24 +232,6 @@ class _Reader:
 
 def _failed(stats: PrincipleStats) -> float:
     return stats.revisions.failed.value if stats.revisions else -1.0
-
-
-def _count_chains(run: Path, ledger: Ledger) -> dict[str, int]:
-    counts = {"ok": 0, "failed": 0, "skipped": 0, "to_do": 0}
-    others = set()
-    for (kind, status, _), count in ledger.counts().items():
-        if kind == CHAIN:
-            counts[status or "to_do"] = counts.get(status or "to_do", 0) + count
-        else:
-            others.add(kind)
-    if not sum(counts.values()):
-        if not others:
-            raise ConfigError(f"{run} has no rows yet; its run was stopped before they were planned")
-        has = ", ".join(map(repr, sorted(others)))
-        raise ConfigError(
-            f"{run} holds no chains but rows of the kind {has}; this analyses the runs of `constitutional revise`"
-        )
-    return counts
 
 
 def _why_nothing(run: str | Path, chains: Mapping[str, int]) -> str:

@@ -1,8 +1,6 @@
-"""What to look at in an analysis: a few plain sentences, each with the number that it rests on.
+"""What to look at in the analysis of a run of `revise`: a few plain sentences, each with the number that it rests on.
 
-A remark is made only where the data leave little doubt: where a whole interval lies beyond a threshold, not where a mean
-does. Of many principles compared, one always looks worst; for those comparisons the interval is widened by the number of
-principles (Bonferroni). Principles with too few rounds get that one remark and no other on what they did.
+When a remark is made is in `remarks.py`. Principles with too few rounds get that one remark and no other on what they did.
 
 Three kinds go by the value itself: `boilerplate`, since the pairs of critiques that it is a mean of share critiques, so that no
 interval of ours fits; `run-fails` and `critiques-cut-off`, which say what share of the run was lost, whatever another run would lose.
@@ -11,11 +9,20 @@ interval of ours fits; `run-fails` and `critiques-cut-off`, which say what share
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from constitutional.workbench.critiques import IDENTICAL, Likeness
-from constitutional.workbench.estimates import Estimate, wilson
 from constitutional.workbench.principle_stats import PrincipleStats, Revisions
+from constitutional.workbench.remarks import (
+    Remark,
+    high_end,
+    in_order,
+    listed,
+    low_end,
+    percent,
+    remarks_on_draws,
+    value_range,
+    widened,
+)
 
 FEW_ROUNDS = 10
 """Rounds below which a principle is not judged."""
@@ -43,6 +50,7 @@ KINDS = (
     "lengthens",
     "run-fails",
     "critiques-cut-off",
+    "always-finds",
     "few-rounds",
 )
 """Every kind of remark, the gravest first."""
@@ -55,27 +63,6 @@ _ADVICE = {
     "copied-example": "repeat a few-shot example (`copied-example`): a larger model or other examples may help",
     "copied-prompt": "repeat the user's message (`copied-prompt`): a larger model or another prompt set may help",
 }
-_LISTED = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One thing to look at.
-
-    Attributes:
-        kind: one of `KINDS`.
-        principles: ids of those that it is about, the worst first; empty where it is about the run.
-        text: a sentence for a person.
-    """
-
-    kind: str
-    principles: tuple[str, ...]
-    text: str
-
-
-def severity(kinds: Sequence[str]) -> int:
-    """Where something with these remarks belongs: 0 is the gravest."""
-    return min((KINDS.index(kind) for kind in kinds), default=len(KINDS))
 
 
 def remark_on(
@@ -96,40 +83,36 @@ def remark_on(
     """
     enough = [stats for stats in principles if stats.draws.rounds >= FEW_ROUNDS]
     found = [
-        *_drawn(principles, drawable),
+        *remarks_on_draws(principles, drawable, "rounds", "more prompts or rounds"),
         *_outliers(overall, enough),
         *_alike(likenesses, {stats.id for stats in enough}),
         *_effects(enough),
         *_whole_run(overall),
+        *_always(overall, found_by),
     ]
     few = [stats.id for stats in principles if 0 < stats.draws.rounds < FEW_ROUNDS]
     if few:
         text = f"drawn in fewer than {FEW_ROUNDS} rounds, too few to judge; run more prompts or rounds"
-        found.append(Remark("few-rounds", tuple(few), f"{_listed(few)}: {text}."))
-    return tuple(sorted(found, key=lambda remark: KINDS.index(remark.kind)))
+        found.append(Remark("few-rounds", tuple(few), f"{listed(few)}: {text}."))
+    return in_order(found, KINDS)
 
 
-def _drawn(principles: Sequence[PrincipleStats], drawable: Collection[str] | None) -> Iterator[Remark]:
-    never = [stats.id for stats in principles if not stats.draws.rounds]
-    if never:
-        rounds = principles[0].draws.share.n
-        text = f"never drawn in {rounds:,} rounds; run more prompts or rounds, or give more weight"
-        yield Remark("never-drawn", tuple(never), f"{_listed(never)}: {text}.")
-    strange = [stats.id for stats in principles if drawable is not None and stats.id not in drawable]
-    if strange:
-        text = "drawn, but the constitution has no such principle that can be"
-        yield Remark("not-in-constitution", tuple(strange), f"{_listed(strange)}: {text}.")
-    for stats in principles:
-        draws = stats.draws
-        if not draws.expected or not draws.rounds:
-            continue
-        low, high = wilson(draws.share.value, draws.share.n, 1 - 0.01 / len(principles))
-        if not low <= draws.expected <= high:
-            text = (
-                f"drawn in {draws.rounds:,} rounds where its weight expects {draws.expected * draws.share.n:,.0f}, "
-                "more apart than chance explains; are these the weights that the run was made with?"
-            )
-            yield Remark("off-weight", (stats.id,), f"{stats.id}: {text}")
+def _always(overall: PrincipleStats, found_by: str | None) -> Iterator[Remark]:
+    """Critiques all of which found something."""
+    critiques = overall.critiques
+    if not critiques or critiques.count < FEW_ROUNDS or critiques.found.value < 1:
+        return
+    if found_by == "phrases":
+        text = (
+            "No critique says plainly that all is well, so how often they found something is not measured; "
+            "--stop-when-clean asks them to say so."
+        )
+    else:
+        text = (
+            f"Critique always finds something: all {critiques.count:,} did, though they were asked to say where all is well; "
+            "read some of them."
+        )
+    yield Remark("always-finds", (), text)
 
 
 def _outliers(overall: PrincipleStats, enough: Sequence[PrincipleStats]) -> Iterator[Remark]:
@@ -140,10 +123,10 @@ def _outliers(overall: PrincipleStats, enough: Sequence[PrincipleStats]) -> Iter
     worst = [
         (stats.revisions.failed, stats.id, _most(stats.revisions))
         for stats in enough
-        if stats.revisions and _surely_above(stats.revisions.failed, usual, len(enough))
+        if stats.revisions and widened(stats.revisions.failed, len(enough))[0] > usual
     ]
     for failed, id, most in sorted(worst, key=lambda one: (-one[0].value, one[1])):
-        text = f"{_percent(failed)} of its revisions fail a check, mostly `{most}`; of the whole run's, {usual:.0%}"
+        text = f"{percent(failed)} of its revisions fail a check, mostly `{most}`; of the whole run's, {usual:.0%}"
         yield Remark("fails", (id,), f"{id}: {text}.")
 
 
@@ -152,7 +135,7 @@ def _alike(likenesses: Sequence[Likeness], enough: set[str]) -> Iterator[Remark]
         same = like.same_chain
         if like.itself or not same or not {like.first, like.second} <= enough:
             continue
-        if same.chains >= FEW_CHAINS and _low(same) >= IDENTICAL:
+        if same.chains >= FEW_CHAINS and low_end(same) >= IDENTICAL:
             text = (
                 f"on the same chains their critiques are near-identical (likeness {same.value:.2f}, {same.chains:,} chains); "
                 "one of the two may do, or they need sharper critique requests"
@@ -169,10 +152,8 @@ def _alike(likenesses: Sequence[Likeness], enough: set[str]) -> Iterator[Remark]
     if boilerplate:
         boilerplate.sort(key=lambda one: (-one[0], one[1]))
         ids = [id for _, id in boilerplate]
-        text = (
-            f"much the same critique whatever the response (likeness {_range([x for x, _ in boilerplate])})"
-        )
-        yield Remark("boilerplate", tuple(ids), f"{_listed(ids)}: {text}.")
+        text = f"much the same critique whatever the response (likeness {value_range([x for x, _ in boilerplate])})"
+        yield Remark("boilerplate", tuple(ids), f"{listed(ids)}: {text}.")
 
 
 def _effects(enough: Sequence[PrincipleStats]) -> Iterator[Remark]:
@@ -213,13 +194,13 @@ def _effects(enough: Sequence[PrincipleStats]) -> Iterator[Remark]:
         beyond = [
             (estimate.value, id)
             for estimate, id in estimates
-            if estimate.chains > 1 and (_low(estimate) > limit if above else _high(estimate) < limit)
+            if estimate.chains > 1 and (low_end(estimate) > limit if above else high_end(estimate) < limit)
         ]
         beyond.sort(key=lambda one: (-one[0] if above else one[0], one[1]))
         if beyond:
             ids = [id for _, id in beyond]
-            share = _range([value for value, _ in beyond], percent=True)
-            yield Remark(kind, tuple(ids), f"{_listed(ids)}: {text.format(share)}.")
+            share = value_range([value for value, _ in beyond], ".0%")
+            yield Remark(kind, tuple(ids), f"{listed(ids)}: {text.format(share)}.")
 
 
 def _whole_run(overall: PrincipleStats) -> Iterator[Remark]:
@@ -235,37 +216,5 @@ def _whole_run(overall: PrincipleStats) -> Iterator[Remark]:
         yield Remark("critiques-cut-off", (), text)
 
 
-def _surely_above(estimate: Estimate, limit: float, comparisons: int) -> bool:
-    if not estimate.effective:
-        return False
-    return wilson(estimate.value, estimate.effective, 1 - 0.05 / comparisons)[0] > limit
-
-
-def _low(estimate: Estimate) -> float:
-    return estimate.value if estimate.low is None else estimate.low
-
-
-def _high(estimate: Estimate) -> float:
-    return estimate.value if estimate.high is None else estimate.high
-
-
 def _most(revisions: Revisions) -> str:
     return max(revisions.checks, key=lambda check: revisions.checks[check])
-
-
-def _percent(estimate: Estimate) -> str:
-    interval = (
-        "" if estimate.low is None or estimate.high is None else f" ({estimate.low:.0%}–{estimate.high:.0%})"
-    )
-    return f"{estimate.value:.0%}{interval}"
-
-
-def _range(values: Sequence[float], *, percent: bool = False) -> str:
-    low, high = (f"{value:.0%}" if percent else f"{value:.2f}" for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
-
-
-def _listed(ids: Sequence[str]) -> str:
-    if len(ids) <= _LISTED + 1:
-        return ", ".join(ids)
-    return f"{', '.join(ids[:_LISTED])} and {len(ids) - _LISTED} more"

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from constitutional.assignment import content_hash
+from constitutional.estimates import Estimate, Tally
 from constitutional.words import UNSPACED
-from constitutional.workbench.estimates import Estimate, Tally
 
 SAMPLE = 60
 """Critiques of a principle that are kept to be compared with each other, on different chains."""

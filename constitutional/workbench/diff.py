@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import Literal
 
 from constitutional.constitution import Constitution, Principle
@@ -224,9 +223,11 @@ def _value(owner: object | None, name: str) -> Value:
 
 
 def _moved(before: list[str], after: list[str]) -> tuple[str, ...]:
-    """The ids that are not in the same order; both lists hold the same."""
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    settled = {id for block in matcher.get_matching_blocks() for id in after[block.b : block.b + block.size]}
+    """As few ids as can be, without which the order is the same; both lists hold the same."""
+    from rapidfuzz.distance import LCSseq
+
+    steps = LCSseq.opcodes(before, after)
+    settled = {id for step in steps if step.tag == "equal" for id in after[step.dest_start : step.dest_end]}
     return tuple(id for id in after if id not in settled)
 
 

@@ -20,8 +20,9 @@ from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, DamagedError, EngineDied, EngineError
 from constitutional.ledger import Ledger
 from constitutional.records import Choice, Generation, Message, Sampling
-from constitutional.remembering import RequestKeys, RowEngine, Shared, Stats, Supervisor
+from constitutional.remembering import RequestKeys, RowEngine, Shared, Stats
 from constitutional.scheduler import Scheduler
+from constitutional.supervisor import Supervisor
 
 MOST_BYTES = 256 << 20
 """A ledger in the cache that has grown larger than this is emptied when it is opened next."""

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from constitutional.estimates import Estimate, Tally, wilson
 from constitutional.records import Row
 from constitutional.stages.checks import CHECKS
 from constitutional.workbench.critiques import finds_nothing
-from constitutional.workbench.estimates import Estimate, Tally, wilson
 
 SEVERAL = "several"
 """What a revision counts under, in `causes`, that failed two checks or more."""

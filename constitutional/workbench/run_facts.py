@@ -15,7 +15,7 @@ from constitutional.errors import ConfigError, ConstitutionError
 from constitutional.jobs.sl_cai_recipe import read_recipe
 from constitutional.ledger import Ledger
 from constitutional.records import Row
-from constitutional.rundir import read_manifest
+from constitutional.rundir import open_ledger, read_manifest
 from constitutional.stages.revise import STAGE
 
 
@@ -88,6 +88,51 @@ def read_facts(run: Path, ledger: Ledger, constitution: Constitution | None = No
         weights=weights,
         why_no_weights=why,
     )
+
+
+def stage_of(run: Path) -> str | None:
+    """The stage that a run is of; None where it does not say.
+
+    Raises:
+        ConfigError: it is no run, or can't be read.
+    """
+    ledger = open_ledger(run)
+    try:
+        recipe = ledger.read_meta("recipe")
+    finally:
+        ledger.close()
+    stage = (recipe if isinstance(recipe, dict) else read_manifest(run) or {}).get("stage")
+    return stage if isinstance(stage, str) else None
+
+
+def count_rows(ledger: Ledger, kind: str, called: str, command: str) -> dict[str, int]:
+    """How many rows of a kind a run has by status: `ok`, `failed`, `skipped`, `to_do`.
+
+    Args:
+        ledger: the run's.
+        kind: of the rows.
+        called: what a person calls them.
+        command: what makes them.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    run = ledger.path.parent
+    counts = {"ok": 0, "failed": 0, "skipped": 0, "to_do": 0}
+    others = set()
+    for (found, status, _), count in ledger.counts().items():
+        if found == kind:
+            counts[status or "to_do"] = counts.get(status or "to_do", 0) + count
+        else:
+            others.add(found)
+    if not sum(counts.values()):
+        if not others:
+            raise ConfigError(f"{run} has no rows yet; its run was stopped before they were planned")
+        has = ", ".join(map(repr, sorted(others)))
+        raise ConfigError(
+            f"{run} holds no {called} but rows of the kind {has}; this analyses the runs of `constitutional {command}`"
+        )
+    return counts
 
 
 def _weights_of(constitution: Constitution) -> tuple[dict[str, float] | None, str]:

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import yaml
 
+from constitutional.atomic import make_folder, refuse_as_folder
 from constitutional.constitution import Constitution, id_problem, is_id, load_constitution
 from constitutional.errors import ConfigError, ConstitutionError, Place
 from constitutional.registry import (
     SUFFIXES,
     constitution_files,
-    exists,
     find_base,
     find_constitution,
-    is_folder,
     is_path,
     list_constitutions,
     real_path,
@@ -130,13 +129,10 @@ def new_constitution(
         warnings.append(
             f"in this folder {name!r} now means this file, no longer the shipped constitution of that name"
         )
-    folder = path.parent
-    if os.path.lexists(folder) and not is_folder(folder):
-        what = "a link to nothing" if folder.is_symlink() and not exists(folder) else "no folder"
-        raise ConfigError(f"this is {what}: move it away, or choose another --out", Place(folder))
+    refuse_as_folder(path.parent)
     text = skeleton(name, *(_base(extends, path) if extends else ()))
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except (OSError, ValueError) as bad:

@@ -37,6 +37,31 @@ def test_an_import_writes_a_constitution_and_says_what_it_did(convert, rules, tm
     assert load_constitution(out).id == "our-rules"
 
 
+def test_the_folder_is_made_and_the_hint_can_be_pasted(convert, rules, tmp_path):
+    out = tmp_path / "my rules" / "constitutions" / "a.yaml"
+    answer = convert("import", rules, "--out", out)
+    assert answer.code == 0 and load_constitution(out).id == "a"
+    assert f"next: constitutional constitution lint '{out}'" in answer.err
+
+
+def test_a_file_where_the_folder_should_be_is_named(convert, rules, tmp_path):
+    (tmp_path / "folder").touch()
+    (tmp_path / "nowhere").symlink_to("gone")
+    for place, says in (
+        ("folder/a.yaml", "folder: this is no folder"),
+        ("nowhere/a.yaml", "a link to nothing"),
+    ):
+        answer = convert("import", rules, "--out", tmp_path / place)
+        assert answer.code == 2 and says in answer.problem
+    answer = convert("import", rules, "--out", tmp_path / "folder" / "below" / "a.yaml")
+    assert answer.code == 2 and "the folder can't be made: Not a directory" in answer.problem
+
+
+def test_a_name_is_made_of_a_files_name_in_another_script(convert, rules, tmp_path):
+    convert("import", rules, "--out", tmp_path / "Böse Grüße é.yaml")
+    assert load_constitution(tmp_path / "Böse Grüße é.yaml").id == "boese-gruesse-e"
+
+
 def test_the_schema_that_is_written_too_is_named(convert, rules, tmp_path):
     schema = tmp_path / "constitution.schema.json"
     answer = convert("import", rules, "--out", tmp_path / "a.yaml")
@@ -164,7 +189,7 @@ def test_a_few_shot_file_becomes_a_file_of_examples(convert, tmp_path):
     ("args", "message"),
     [
         (("import", "{rules}", "--out", "{rules}"), "must end in .yaml"),
-        (("import", "{rules}", "--out", "{tmp}/no/x.yaml"), "make it first"),
+        (("export", "harmlessness", "-f", "csv", "-o", "{tmp}/no/x.csv"), "make it first"),
         (("import", "{rules}", "--out", "{tmp}/there.yaml"), "--force replaces it"),
         (("import", "{rules}", "--out", "{tmp}/x.yaml", "--id", "../x"), "is not an id"),
         (("import", "{rules}", "--out", "{tmp}/x.yaml", "--format", "txet"), "did you mean 'text'?"),

@@ -97,6 +97,13 @@ def test_what_differs_is_shown_word_by_word(diff, write):
     assert all(line == line.rstrip() for line in lines) and "\x1b" not in answer.out
 
 
+def test_a_text_that_is_another_one_is_shown_before_and_after(diff, write):
+    after = write("b", ("How to speak.", "What our shop may promise."))
+    lines = diff(write("a"), after).out.splitlines()
+    assert "description, before: How to speak." in lines
+    assert "description, after: What our shop may promise." in lines
+
+
 def test_added_removed_renamed_and_moved_principles_are_named(diff, write):
     text = BEFORE[: BEFORE.index("  - id: short")]
     first, second = (

@@ -29,6 +29,13 @@ def test_a_clean_file_is_code_0_and_one_line(constitutional, write):
     assert (answer.code, answer.out, answer.err) == (0, "1 file: nothing found\n", "")
 
 
+@pytest.mark.parametrize("option", ["--select", "--ignore"])
+@pytest.mark.parametrize("given", ["", " ", ","])
+def test_an_option_that_names_no_rule_is_refused(constitutional, write, option, given):
+    answer = constitutional("constitution", "lint", write(BAD, "bad.yaml"), option, given)
+    assert answer.code == 2 and f"{option} names no rule" in answer.problem
+
+
 def test_an_error_is_code_2_with_its_place_and_the_nearest_key(constitutional, write):
     answer = constitutional("constitution", "lint", write(BAD, "bad.yaml"))
     assert answer.code == 2
@@ -67,7 +74,7 @@ def test_a_note_never_fails(constitutional, write):
 
 def test_all_in_the_folder_are_linted_where_none_is_named(constitutional, write):
     write(GOOD, "constitutions/good.yaml")
-    write(BAD, "constitutions/bad.yaml")
+    write(BAD.replace("id: good", "id: bad"), "constitutions/bad.yaml")
     answer = constitutional("constitution", "lint")
     assert answer.code == 2
     assert answer.out.startswith("constitutions/bad.yaml:5:5: error:") and "2 files: 1 error\n" in answer.out

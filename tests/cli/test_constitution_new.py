@@ -1,5 +1,7 @@
 """`constitution new` as a user calls it: what it writes is ready for the commands that it names."""
 
+import shlex
+
 import pytest
 
 from tests.helpers import PROMPT_SET
@@ -35,6 +37,17 @@ def test_it_goes_where_it_is_told_to(constitutional, folder):
     assert answer.code == 0 and "constitution lint rules/first.yaml" in answer.out
     assert "17 principles" in constitutional("constitution", "show", "rules/first.yaml").out
     assert not (folder / "constitutions").exists()
+
+
+def test_what_to_do_next_can_be_pasted(constitutional):
+    answer = constitutional("constitution", "new", "mine", "--out", "my rules/it's.yaml")
+    command = next(line for line in answer.out.splitlines() if " lint " in line)
+    assert shlex.split(command.split("    #")[0]) == [
+        "constitutional",
+        "constitution",
+        "lint",
+        "my rules/it's.yaml",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_the_analysis_is_json_without_anything_that_is_no_number(tmp_path):
 
 
 def test_the_python_of_the_page_runs(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(
+    code, _ = re.findall(
         r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )
     write_run(tmp_path / "runs" / "first", [chain_of("1", round_of("a", HALF), round_of("b", NEW))])
@@ -272,9 +272,19 @@ def forty(of_principle):
         yield chain_of(str(n), *(round_of(id, **of_principle(id, n * 10 + k)) for k, id in enumerate(drawn)))
 
 
+def unlike_critique(id, n):
+    """A critique that finds something, and shares no word with others."""
+    return " ".join(f"{id}{n * 31 % 97}word{k}" for k in range(6))
+
+
+def always_finding(id, n):
+    """The same, but that every critique finds something."""
+    return unlike(id, n, critique=unlike_critique(id, n))
+
+
 def unlike(id, n, **more):
-    """A round in which nothing calls for a remark."""
-    said = " ".join(f"{id}{n * 31 % 97}word{k}" for k in range(6))
+    """A round in which nothing calls for a remark; now and then its critique finds nothing."""
+    said = "No issues." if n % 50 == 0 else unlike_critique(id, n)
     return {"critique": said, "revision": " ".join((*RESPONSE.split()[:6], said[:5], f"new{n}")), **more}
 
 
@@ -285,7 +295,26 @@ def remarked(tmp_path, of_principle, weights=None):
 
 
 def test_nothing_is_remarked_where_nothing_stands_out(tmp_path):
-    assert remarked(tmp_path, unlike).remarks == ()
+    analysis = remarked(tmp_path, unlike)
+    assert analysis.remarks == () and analysis.found_measured
+
+
+def test_that_no_phrase_told_of_a_critique_that_found_nothing_measures_nothing(tmp_path):
+    from constitutional.report.principles import draw_overview
+
+    analysis = remarked(tmp_path, always_finding)
+    assert kinds(analysis) == ["always-finds"] and "is not measured" in analysis.remarks[0].text
+    assert not analysis.found_measured and analysis.to_json()["found_measured"] is False
+    titles = [axes.get_title() for axes in draw_overview(analysis).axes]
+    assert not any("found something" in title for title in titles)
+
+
+def test_critiques_that_always_find_something_where_they_may_find_nothing_are_named(tmp_path):
+    weights, run = rules(**dict.fromkeys(IDS, 1)), tmp_path / "run"
+    analysis = analyse(write_run(run, forty(always_finding), weights, stop_when_clean=True))
+    assert kinds(analysis) == ["always-finds"]
+    assert "always finds something: all 80" in analysis.remarks[0].text
+    assert analysis.found_measured
 
 
 def test_a_principle_whose_revisions_fail_more_than_others_is_named_and_comes_first(tmp_path):
@@ -314,7 +343,7 @@ def test_the_same_critique_whatever_the_response_is_boilerplate(tmp_path):
 
 def test_two_principles_that_say_the_same_of_the_same_chain_are_named(tmp_path):
     def same(id, n):
-        return unlike(id, n, **({"critique": unlike("both", n // 10)["critique"]} if id in IDS[:2] else {}))
+        return unlike(id, n, **({"critique": unlike_critique("both", n // 10)} if id in IDS[:2] else {}))
 
     analysis = remarked(tmp_path, same)
     assert kinds(analysis) == ["near-identical"]
@@ -347,7 +376,8 @@ def test_likeness_is_remarked_where_all_of_its_interval_is_high(tmp_path):
 
 
 def test_principles_with_few_rounds_are_not_near_identical(tmp_path):
-    assert similar(tmp_path, *[[IDENTICAL] * 2] * 9) == ["few-rounds"]
+    found = similar(tmp_path, *[[IDENTICAL] * 2] * 9)
+    assert "few-rounds" in found and "near-identical" not in found
 
 
 def test_critiques_that_hardly_ever_find_something_are_named(tmp_path):

@@ -569,7 +569,7 @@ def test_preference_examples_go_through_their_yaml_file(tmp_path, written):
     path = tmp_path / "preference_examples.yaml"
     path.write_text(preference_examples_yaml(found), encoding="utf-8")
     assert load_preference_examples(path) == found
-    assert found[0].chosen == found[0].swap().chosen == "Bye!" and found[0].rejected == "Go."
+    assert found[0].chosen == "Bye!" and found[0].rejected == "Go."
     out = export_file(path, "paper-preference-examples")
     assert json.loads(out.text) == [entry]
 
@@ -608,8 +608,6 @@ def test_the_example_in_the_docs_loads(tmp_path):
     path.write_text(block, encoding="utf-8")
     (example,) = load_preference_examples(path)
     assert example.chosen.startswith("Yes") and example.rationale
-    with pytest.raises(ValueError, match=r"may name \(A\)"):
-        example.swap()
 
 
 def test_a_prompt_sets_examples_are_exported(tmp_path, written):
@@ -678,8 +676,8 @@ def test_nothing_is_written_where_either_file_can_not_be(tmp_path):
         ([1, 2], "a list of 2 (numbers)"),
         (["a", "b"], "a list of 2 (texts)"),
         ({"a": 1}, "a mapping of 1 (numbers with the keys 'a')"),
-        ({}, "a mapping of 0"),
-        ([], "a list of 0"),
+        ({}, "there is nothing to import: it is an empty mapping"),
+        ([], "there is nothing to import: it is an empty list"),
         ("true", "true"),
         ("7", "the number 7"),
         ([{"critic": "a", "critique_request": "b"}], "huggingface or langchain; say which with --format"),

@@ -178,14 +178,14 @@ FUZZ = {
 QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=200, suppress_health_check=QUIET)
 @given(**FUZZ)
 def test_whatever_a_file_holds_nothing_crashes(tmp_path, content, name, format, lines_as):
     never_crashes(tmp_path, content, name, format, lines_as)
 
 
 @pytest.mark.slow
-@settings(max_examples=12_000, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=12_000, suppress_health_check=QUIET)
 @given(**FUZZ)
 def test_nothing_crashes_in_twelve_thousand_cases(tmp_path, content, name, format, lines_as):
     never_crashes(tmp_path, content, name, format, lines_as)

@@ -37,7 +37,6 @@ from tests.workbench.formats_strategies import (
 PRINCIPLES = [format for format in FORMATS.values() if format.holds == "principles"]
 CASES = settings(
     max_examples=50,
-    deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.filter_too_much,

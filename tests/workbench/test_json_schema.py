@@ -188,7 +188,7 @@ files = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(value=files)
 def test_schema_and_loader_agree_wherever_the_schema_can_tell(tmp_path_factory, validator, value):
     broken = problems(tmp_path_factory.getbasetemp(), value)

@@ -199,7 +199,7 @@ def test_the_place_is_that_of_the_words_or_else_of_the_text(write, text, line, c
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     before=st.lists(
         st.sampled_from(["word", "it's", '"so"', "x: y", "#no", "Größe", "愛", "🙂", "\n", "\n\n", "- a"]),
@@ -426,18 +426,18 @@ def test_dots_are_folders(write, tmp_path, monkeypatch):
 @pytest.mark.parametrize("base", ["x" * 5000, "./" + "x" * 5000 + ".yaml", "x" * 300 + "/a.yaml"])
 def test_a_base_that_no_file_can_be_called_does_not_end_the_lint_of_a_folder(write, base):
     write(f"id: a\nextends:\n  - {base}\n", "constitutions/a.yaml")
-    write(CLEAN.replace("kinder?", "kinder? [INST]"), "constitutions/b.yaml")
+    write(CLEAN.replace("kinder?", "kinder? [INST]"), "constitutions/example.yaml")
     assert found() == [("unknown-base", 3), ("label-in-text", 4)]
 
 
 def test_a_link_out_of_a_folder_is_not_followed(write, tmp_path):
     write("secret: text\n", "elsewhere/secret.yaml")
-    write(CLEAN, "constitutions/good.yaml")
+    write(CLEAN, "constitutions/example.yaml")
     (tmp_path / "constitutions" / "link.yaml").symlink_to(tmp_path / "elsewhere" / "secret.yaml")
-    (tmp_path / "constitutions" / "near.yaml").symlink_to("good.yaml")
+    (tmp_path / "constitutions" / "near.yaml").symlink_to("example.yaml")
     for targets in ([], ["constitutions"], ["constitutions/"], [tmp_path / "constitutions"]):
         report = lint(targets)
-        assert [path.name for path in report.files] == ["good.yaml", "near.yaml"]
+        assert [path.name for path in report.files] == ["example.yaml", "near.yaml"]
         assert [(f.rule, str(f.place.path)) for f in report.findings] == [
             ("unreadable-file", "constitutions/link.yaml")
         ]

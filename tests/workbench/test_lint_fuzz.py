@@ -187,14 +187,14 @@ def validator():
     return jsonschema.Draft7Validator(constitution_schema())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=anything)
 def test_no_file_is_too_odd(tmp_path_factory, validator, content):
     check(tmp_path_factory.getbasetemp(), validator, content)
 
 
 @pytest.mark.slow
-@settings(max_examples=12_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12_000, suppress_health_check=list(HealthCheck))
 @given(content=anything)
 def test_no_file_of_many_is_too_odd(tmp_path_factory, validator, content):
     check(tmp_path_factory.getbasetemp(), validator, content)

@@ -42,6 +42,12 @@ def test_it_can_build_on_every_shipped_one(base):
     assert lint([made.path]).findings == ()
 
 
+def test_a_name_with_other_letters_is_answered_with_an_id():
+    for name, says in (("Böse Hunde.yaml", "'boese-hunde'"), ("Überkommene É", "'ueberkommene-e'")):
+        with pytest.raises(ConfigError, match=says):
+            new_constitution(name)
+
+
 def test_it_is_clean_where_it_builds_on_another_skeleton(folder):
     first = new_constitution("first")
     second = new_constitution("second", extends=str(first.path))

@@ -283,7 +283,7 @@ CHANGES = st.tuples(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(CHANGES, min_size=1, max_size=3), st.integers(1, 2), st.booleans())
 def test_after_any_edits_the_next_run_does_what_was_predicted(changes, count, critique):
     with tempfile.TemporaryDirectory() as folder:

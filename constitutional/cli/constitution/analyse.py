@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rich.console import Console
     from rich.table import Table
 
+    from constitutional.cli.constitution.analysis_columns import Column, S
+    from constitutional.constitution import Constitution
     from constitutional.workbench.analysis import Analysis
-    from constitutional.workbench.estimates import Estimate
-    from constitutional.workbench.principle_stats import PrincipleStats
+    from constitutional.workbench.label_analysis import LabelAnalysis
 
-_WIDE, _ROOMY = (
-    160,
-    112,
-)  # columns of a terminal from which intervals, and all columns of the table, fit into it
+_PAIRS = 3  # pairs of principles that agree most, and least, that are printed
 
 
 @click.command()
@@ -35,12 +34,15 @@ _WIDE, _ROOMY = (
     "--constitution", "-c", help="Take the weights from here, for a run that does not say them itself."
 )
 def analyse(run: Path, as_json: bool, figures: Path | None, constitution: str | None) -> None:
-    """Say what each principle did in the run in the directory RUN.
+    """Say what each principle did in the run in the directory RUN, of `revise` or `label`.
 
-    How often it was drawn, how often its critique found something, how much its revisions changed and how many failed their
-    checks; whose critiques are the same as another's, or the same whatever the response. What needs attention comes first.
+    Of `revise`: how often it was drawn, how often its critique found something, how much its revisions changed and how many failed
+    their checks; whose critiques are the same as another's, or the same whatever the response.
 
-    Works while the run is being written.
+    Of `label`: how decisive it is, whether its answers go by position, how it agrees with the others and with people, and which
+    labels hang on it.
+
+    What needs attention comes first. Works while the run is being written.
     """
     from contextlib import nullcontext
 
@@ -48,12 +50,11 @@ def analyse(run: Path, as_json: bool, figures: Path | None, constitution: str | 
 
     from constitutional.cli.text import data_console, inert, json_text
     from constitutional.constitution import load_constitution
-    from constitutional.workbench.analysis import analyse as analyse_run
 
     weights = load_constitution(constitution) if constitution else None
     waiting = Console(stderr=True)
-    with waiting.status("reading the chains …") if waiting.is_terminal else nullcontext():
-        analysis = analyse_run(run, weights)
+    with waiting.status("reading the rows …") if waiting.is_terminal else nullcontext():
+        analysis = _analyse(run, weights)
     if as_json:
         click.echo(json_text(analysis.to_json()))
     else:
@@ -66,10 +67,32 @@ def analyse(run: Path, as_json: bool, figures: Path | None, constitution: str | 
             click.echo(inert(str(path)), err=as_json)
 
 
-def _print(console: Console, analysis: Analysis) -> None:
+def _analyse(run: Path, weights: Constitution | None) -> Analysis | LabelAnalysis:
+    """The analysis that the run's stage has."""
+    from constitutional.errors import ConfigError
+    from constitutional.stages.label import STAGE as LABEL
+    from constitutional.stages.revise import STAGE as REVISE
+    from constitutional.workbench.analysis import analyse as analyse_chains
+    from constitutional.workbench.label_analysis import analyse_labels
+    from constitutional.workbench.run_facts import stage_of
+
+    stage = stage_of(run)
+    if stage == LABEL:
+        return analyse_labels(run, weights)
+    if stage in (None, REVISE):
+        return analyse_chains(run, weights)
+    raise ConfigError(
+        f"{run} is a run of the stage {stage!r}, in which principles do nothing that could be compared; analyse reads the "
+        "runs of `constitutional revise` and `constitutional label`"
+    )
+
+
+def _print(console: Console, analysis: Analysis | LabelAnalysis) -> None:
     from rich.text import Text
 
-    from constitutional.cli.text import inert
+    from constitutional.cli.constitution.analysis_columns import ROOMY, chain_columns, label_columns
+    from constitutional.cli.text import hanging, inert
+    from constitutional.workbench.label_analysis import LabelAnalysis
 
     facts = analysis.run
     who = ", ".join(
@@ -81,107 +104,90 @@ def _print(console: Console, analysis: Analysis) -> None:
         )
         if text
     )
-    chains = sum(analysis.chains.values())
     console.print(Text(inert(f"{facts.path}: {who}" if who else str(facts.path)), "bold"))
-    console.print(f"chains: {analysis.analysed:,} of {chains:,}; rounds: {analysis.rounds:,}", end="\n\n")
-    console.print(_table(analysis, console.width))
+    if isinstance(analysis, LabelAnalysis):
+        unit = "comparisons"
+        for line in _label_lines(analysis):
+            console.print(line)
+        table = _table(label_columns(analysis, console.width), analysis.principles, analysis.overall)
+    else:
+        unit = "chains"
+        chains = sum(analysis.chains.values())
+        console.print(f"chains: {analysis.analysed:,} of {chains:,}; rounds: {analysis.rounds:,}")
+        table = _table(chain_columns(analysis, console.width), analysis.principles, analysis.overall)
     console.print()
-    if console.width < _ROOMY:
+    console.print(table)
+    console.print()
+    if console.width < ROOMY:
         console.print(Text("A wider terminal, a pipe and --json show more columns.", "dim"), end="\n\n")
+    if isinstance(analysis, LabelAnalysis):
+        for line in _pair_lines(analysis):
+            console.print(Text(inert(line)))
     if analysis.remarks:
         console.print(Text("what to look at", "bold"))
         for remark in analysis.remarks:
-            console.print(Text(inert(f"- {remark.text}")))
+            console.print(hanging(console, Text(inert(f"- {remark.text}")), 2))
         console.print()
     for note in (
         *analysis.notes,
-        "Intervals are of 95%, over chains.",
+        f"Intervals are of 95%, over {unit}.",
         "docs/analysis.md says how all this is measured.",
     ):
         console.print(Text(inert(note), "dim"))
 
 
-def _table(analysis: Analysis, width: int) -> Table:
-    """A row a principle; the columns that there are data and room for."""
+def _label_lines(analysis: LabelAnalysis) -> Iterator[str]:
+    """What the labels come to as a whole."""
+    votes, total = analysis.overall.votes, sum(analysis.comparisons.values())
+    cast, counted = (votes.cast, votes.counted) if votes else (0, 0)
+    yield f"comparisons: {analysis.analysed:,} of {total:,}; labels: {analysis.labels:,}; votes: {counted:,} of {cast:,} count"
+    if analysis.decisive:
+        line = f"labels: mean |p − ½| {analysis.decisive.value:.3f}"
+        if analysis.people:
+            low, high = analysis.people.low, analysis.people.high
+            ends = "" if low is None or high is None else f" ({low:.0%}–{high:.0%})"
+            line += f"; {analysis.people.value:.0%}{ends} prefer what people prefer, of {analysis.human:,}"
+        yield line
+
+
+def _pair_lines(analysis: LabelAnalysis) -> Iterator[str]:
+    """The pairs of principles that agree most and least."""
+    from constitutional.cli.constitution.analysis_columns import signed
+    from constitutional.workbench.label_attention import FEW
+
+    pairs = sorted(
+        (pair for pair in analysis.pairs if pair.correlation and pair.agree.n >= FEW),
+        key=lambda pair: (-pair.correlation.value if pair.correlation else 0, pair.first, pair.second),
+    )
+    if not pairs:
+        return
+    most, least = pairs[:_PAIRS], pairs[_PAIRS:][: -_PAIRS - 1 : -1]
+    for name, some in (("agree most" if least else "agreement", most), ("agree least", least)):
+        if some:
+            yield f"{name} (correlation of p, same response preferred, comparisons)"
+        for pair in some:
+            assert pair.correlation
+            value = signed(pair.correlation.value, ".2f")
+            yield f"  {value:>5}  {pair.agree.value:>4.0%}  {pair.agree.n:>6,}  {pair.first}, {pair.second}"
+    yield ""
+
+
+def _table(columns: Sequence[Column[S]], principles: Sequence[S], overall: S) -> Table:
+    """A row a principle, and one of all together."""
     from rich.table import Table
 
     from constitutional.cli.text import inert
 
-    overall, wide, roomy = analysis.overall, width >= _WIDE, width >= _ROOMY
-    critiques, revisions = overall.critiques is not None, overall.revisions is not None
-    later = bool(overall.revisions and overall.revisions.changed_later)
-    expected = any(stats.draws.expected is not None for stats in analysis.principles)
-    columns: list[tuple[str, bool, Callable[[PrincipleStats], str]]] = [
-        ("drawn", True, lambda stats: f"{stats.draws.rounds:,}"),
-        ("expected", roomy and expected, _expected),
-        (
-            "found",
-            analysis.found_measured,
-            lambda stats: _percent(stats.critiques.found if stats.critiques else None, wide),
-        ),
-        (
-            "changed",
-            revisions,
-            lambda stats: _percent(stats.revisions.changed_first if stats.revisions else None, wide),
-        ),
-        (
-            "later",
-            roomy and later,
-            lambda stats: _percent(stats.revisions.changed_later if stats.revisions else None, wide),
-        ),
-        (
-            "length",
-            revisions,
-            lambda stats: _ratio(stats.revisions.length if stats.revisions else None, wide),
-        ),
-        (
-            "failed",
-            revisions,
-            lambda stats: _percent(stats.revisions.failed if stats.revisions else None, wide),
-        ),
-        ("alike", roomy and critiques, _alike),
-        ("mostly", roomy and revisions, _mostly),
-    ]
+    shown = [column for column in columns if column.shown]
+    lines: list[S] = [*principles, overall]
     table = Table(box=None, pad_edge=False, show_edge=False)
-    longest = max(len(stats.id) for stats in (*analysis.principles, overall))
+    longest = max(len(stats.id) for stats in lines)
     table.add_column("principle", overflow="fold", min_width=min(longest, 24))
-    for name, shown, _ in columns:
-        if shown:
-            table.add_column(name, justify="left" if name == "mostly" else "right", no_wrap=True)
+    for column in shown:
+        table.add_column(column.name, justify="left" if column.left else "right", no_wrap=True)
     table.add_column("look at", overflow="fold", min_width=12)
-    for stats in (*analysis.principles, overall):
-        cells = [inert(read(stats)) for _, shown, read in columns if shown]
+    for stats in lines:
+        cells = [inert(column.read(stats)) for column in shown]
         style = "bold" if stats is overall else None
         table.add_row(inert(stats.id), *cells, ", ".join(stats.remarks), style=style)
     return table
-
-
-def _expected(stats: PrincipleStats) -> str:
-    draws = stats.draws
-    return "" if draws.expected is None else f"{draws.expected * draws.share.n:,.1f}"
-
-
-def _alike(stats: PrincipleStats) -> str:
-    critiques = stats.critiques
-    return "" if critiques is None or critiques.elsewhere is None else f"{critiques.elsewhere:.2f}"
-
-
-def _mostly(stats: PrincipleStats) -> str:
-    checks = stats.revisions.checks if stats.revisions else {}
-    return max(checks, key=lambda check: checks[check]) if checks else ""
-
-
-def _percent(estimate: Estimate | None, wide: bool) -> str:
-    if estimate is None:
-        return ""
-    if not wide or estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.0%}"
-    return f"{estimate.value:.0%} ({estimate.low:.0%}–{estimate.high:.0%})"
-
-
-def _ratio(estimate: Estimate | None, wide: bool) -> str:
-    if estimate is None:
-        return ""
-    if not wide or estimate.low is None or estimate.high is None:
-        return f"×{estimate.value:.2f}"
-    return f"×{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"

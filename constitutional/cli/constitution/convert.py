@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from constitutional.cli.complete import constitutions, export_formats, files, formats
+
 if TYPE_CHECKING:
     from constitutional.workbench.formats.importing import Imported
     from constitutional.workbench.formats.notes import Note
@@ -29,12 +31,18 @@ _FORCE = click.option("--force", is_flag=True, help="Replace a file that is ther
 
 
 @click.command("import")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--out", "-o", required=True, help="The YAML file to write.")
-@click.option("--format", "-f", help=f"{_FORMATS}; told by the shape of each file if not given.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=files)
+@click.option("--out", "-o", required=True, shell_complete=files, help="The YAML file to write.")
+@click.option(
+    "--format", "-f", shell_complete=formats, help=f"{_FORMATS}; told by the shape of each file if not given."
+)
 @_AS
 @click.option("--id", help="The constitution's id; made from the name of --out if not given.")
-@click.option("--examples-out", help="Where the few-shot examples go that a file of principles has with it.")
+@click.option(
+    "--examples-out",
+    shell_complete=files,
+    help="Where the few-shot examples go that a file of principles has with it.",
+)
 @_FORCE
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_command(
@@ -64,7 +72,7 @@ def import_command(
             raise ConfigError("the name must end in .yaml", Place(path))
         if any(same_file(path, Path(file)) for file in files):
             raise ConfigError("this file is to be imported itself: write to another one", Place(path))
-        refuse_to_overwrite(path, force=force)
+        refuse_to_overwrite(path, force=force, folder_made=True)
     made = slug(target.stem) or "imported"
     found = import_files(files, id=id or made, format=format, lines_as=lines_as or "rule")
     if lines_as and "text" not in found.formats:
@@ -96,9 +104,15 @@ def import_command(
 
 
 @click.command("export")
-@click.argument("name")
-@click.option("--format", "-f", required=True, help=f"{_FORMATS}; or yaml: one file, with all it extends.")
-@click.option("--out", "-o", help="The file to write; standard output if not given.")
+@click.argument("name", shell_complete=constitutions)
+@click.option(
+    "--format",
+    "-f",
+    required=True,
+    shell_complete=export_formats,
+    help=f"{_FORMATS}; or yaml: one file, with all it extends.",
+)
+@click.option("--out", "-o", shell_complete=files, help="The file to write; standard output if not given.")
 @_AS
 @_FORCE
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON; needs --out.")

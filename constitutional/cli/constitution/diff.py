@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from constitutional.cli.complete import constitutions, prompt_sets
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,7 +23,7 @@ _GIT_REVISION = re.compile(r"[^:]{2,}:.+")
 
 
 @click.command("diff")
-@click.argument("names", nargs=-1, metavar="[BEFORE] [AFTER]")
+@click.argument("names", nargs=-1, metavar="[BEFORE] [AFTER]", shell_complete=constitutions)
 @click.option(
     "--run",
     type=click.Path(file_okay=False, path_type=Path),
@@ -29,7 +31,9 @@ _GIT_REVISION = re.compile(r"[^:]{2,}:.+")
     help="Also say which rows of this run the change makes stale, and what redoing them costs.",
 )
 @click.option(
-    "--prompt-set", help="With --run: the prompt set that the next run will use; its own if not given."
+    "--prompt-set",
+    shell_complete=prompt_sets,
+    help="With --run: the prompt set that the next run will use; its own if not given.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if they differ, as `git diff` does.")
@@ -176,17 +180,24 @@ def _print_field(console: Console, field: FieldChange, indent: str, *, mark: boo
     """Print one field; `mark` says whether it was added or removed where the head above does not."""
     from rich.text import Text
 
-    from constitutional.cli.text import hanging, inert, word_diff
+    from constitutional.cli.text import are_alike, hanging, inert, word_diff
+
+    def say(name: str, shown: Text) -> None:
+        console.print(hanging(console, Text.assemble((f"{indent}{name}: ", "dim"), shown), len(indent) + 2))
 
     before, after, name = field.before, field.after, field.field
     if before is None or after is None:
         name += f" ({'added' if before is None else 'removed'})" if mark else ""
         shown = Text(inert(_plain(before if after is None else after)))
     elif isinstance(before, str) and isinstance(after, str) and name != "id":
+        if not are_alike(before, after):  # marks would be all there is to see
+            say(f"{name}, before", Text(inert(before)))
+            say(f"{name}, after", Text(inert(after)))
+            return
         shown = word_diff(before, after, colour=console.color_system is not None)
     else:
         shown = Text(inert(f"{_plain(before)} → {_plain(after)}"))
-    console.print(hanging(console, Text.assemble((f"{indent}{name}: ", "dim"), shown), len(indent) + 2))
+    say(name, shown)
 
 
 def _plain(value: object) -> str:

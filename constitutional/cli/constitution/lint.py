@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from constitutional.cli.complete import constitutions, rules
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -16,7 +18,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 @click.command()
-@click.argument("targets", metavar="[NAME_OR_FILE]...", nargs=-1)
+@click.argument("targets", metavar="[NAME_OR_FILE]...", nargs=-1, shell_complete=constitutions)
 @click.option(
     "--format",
     "form",
@@ -26,10 +28,18 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
     help="github: annotations of a workflow.",
 )
 @click.option(
-    "--select", multiple=True, metavar="RULE", help="Go by these rules only. Repeatable, or with commas."
+    "--select",
+    multiple=True,
+    metavar="RULE",
+    shell_complete=rules,
+    help="Go by these rules only. Repeatable, or with commas.",
 )
 @click.option(
-    "--ignore", multiple=True, metavar="RULE", help="Leave these rules out. Repeatable, or with commas."
+    "--ignore",
+    multiple=True,
+    metavar="RULE",
+    shell_complete=rules,
+    help="Leave these rules out. Repeatable, or with commas.",
 )
 @click.option("--strict", is_flag=True, help="Let warnings fail, too.")
 @click.option(
@@ -40,7 +50,9 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
     help="Tokens that one text of a principle may have.",
 )
 @click.option("--model", "-m", help="Count tokens as this model does; estimated if not given.")
-@click.option("--explain", metavar="RULE", help="Print what a rule finds, why, and its examples.")
+@click.option(
+    "--explain", metavar="RULE", shell_complete=rules, help="Print what a rule finds, why, and its examples."
+)
 @click.pass_context
 def lint(
     ctx: click.Context,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from constitutional.cli.complete import constitutions, principles
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -84,9 +86,15 @@ def _count(principles: int) -> str:
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=constitutions)
 @click.option(
-    "--principle", "-p", "wanted", multiple=True, metavar="ID", help="Show this principle only. Repeatable."
+    "--principle",
+    "-p",
+    "wanted",
+    multiple=True,
+    metavar="ID",
+    shell_complete=principles,
+    help="Show this principle only. Repeatable.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print it as JSON, with everything it extends resolved."
@@ -119,7 +127,8 @@ def show_command(name: str, wanted: tuple[str, ...], as_json: bool) -> None:
         click.echo(json_text({**whole, "principles": [asdict(p) for p in chosen]}))
         return
     console = data_console()
-    head = f"{loaded.id}, version {loaded.version}: {inert(loaded.description or '')}"
+    about = f": {inert(loaded.description)}" if loaded.description else ""
+    head = f"{loaded.id}, version {loaded.version}{about}"
     console.print(hanging(console, Text(head, "bold"), 2))
     facts = f"{_count(len(loaded.principles))}, hash {loaded.hash}, {inert(str(loaded.path))}"
     console.print(hanging(console, Text(facts), 2), end="\n\n")

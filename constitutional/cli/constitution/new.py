@@ -7,6 +7,8 @@ from shlex import quote
 
 import click
 
+from constitutional.cli.complete import constitutions
+
 
 @click.command()
 @click.argument("name")
@@ -16,7 +18,9 @@ import click
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file; ./constitutions/NAME.yaml if not given, so that NAME finds it.",
 )
-@click.option("--extends", metavar="NAME_OR_FILE", help="Build on this constitution.")
+@click.option(
+    "--extends", metavar="NAME_OR_FILE", shell_complete=constitutions, help="Build on this constitution."
+)
 def new(name: str, out: Path | None, extends: str | None) -> None:
     """Write a commented constitution NAME to start from, with the schema that lets editors complete and check it.
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from constitutional.cli.complete import constitutions, files, principles, prompt_sets
 from constitutional.cli.config import config_option, settings_from
-from constitutional.cli.engine_options import engine_options, engine_settings
+from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
 from constitutional.engines import EngineSettings
 from constitutional.stages.revise import ReviseSettings
 
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
     from constitutional.workbench.memory import RememberingEngine
     from constitutional.workbench.trial_spec import TrialSpec
 
-_DEFAULTS = {name: field.default for name, field in ReviseSettings.model_fields.items()}
 _CHAIN = ("stop_when_clean", "examples", "overlong", "seed", "temperature", "top_p", "top_k", "max_tokens")
 MEMORY, LOG = "tries.sqlite", "tries.log"
 
 
 @click.command("try")
-@click.argument("names", nargs=-1, required=True, metavar="NAME [NAME]")
+@click.argument("names", nargs=-1, required=True, metavar="NAME [NAME]", shell_complete=constitutions)
 @click.option(
     "--prompt", metavar="TEXT", help="A user's message to respond to; - reads it from standard input."
 )
@@ -34,12 +34,13 @@ MEMORY, LOG = "tries.sqlite", "tries.log"
     "--prompts",
     "source",
     metavar="FILE",
+    shell_complete=files,
     help="Take the prompt from a file of prompts, as `revise` reads them.",
 )
 @click.option("--row", help="Which row of --prompts: an id, or a place from 1.  [default: the first]")
 @click.option("--response", metavar="TEXT", help="Criticise this response; the model's own if not given.")
 @click.option(
-    "--principle", "-p", "principles", multiple=True, metavar="ID",
+    "--principle", "-p", "principles", multiple=True, metavar="ID", shell_complete=principles,
     help="Try this principle; the one that `revise` would draw if not given. Repeatable.",
 )  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="Try every principle on the same response.")
@@ -48,18 +49,17 @@ MEMORY, LOG = "tries.sqlite", "tries.log"
 @click.option("--direct", is_flag=True, help="Ask for revisions directly, without critiques.")
 @click.option("--stop-when-clean", is_flag=True, help="Let a critique that finds nothing end the trial.")
 @click.option(
-    "--prompt-set", default="default", show_default=True, help="A name (see `prompts list`) or a folder."
+    "--prompt-set",
+    shell_complete=prompt_sets,
+    default="default",
+    show_default=True,
+    help="A name (see `prompts list`) or a folder.",
 )
 @click.option("--examples", type=int, help="Few-shot examples to show; all of the prompt set's if not given.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Draws the principle and seeds every request."
 )
-@click.option("--temperature", type=float, default=_DEFAULTS["temperature"], show_default=True)
-@click.option("--top-p", type=float, default=_DEFAULTS["top_p"], show_default=True)
-@click.option("--top-k", type=int, default=_DEFAULTS["top_k"], show_default=True, help="0 keeps every token.")
-@click.option(
-    "--max-tokens", type=int, default=_DEFAULTS["max_tokens"], show_default=True, help="Of each generation."
-)
+@sampling_options(ReviseSettings, of="each generation")
 @click.option(
     "--overlong",
     type=click.Choice(["skip", "drop-oldest"]),
@@ -75,7 +75,8 @@ def try_command(ctx: click.Context, /, **values: Any) -> None:
     """Try the constitution NAME (a name or a file) on a prompt: respond, criticise, revise.
 
     Prints what the revision changed and which checks it fails. With a second NAME, the two are compared on the same
-    response. What was generated once is remembered: after an edit, only what the edit touches is generated again.
+    response. What was generated once is remembered: after an edit, only what the edit touches is generated again. That is kept, with
+    the prompts, in tries.sqlite in the cache folder; delete it to clear it.
 
     The requests are those of the first round of `revise` with the same model, seed and sampling.
     """

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from constitutional.cli.text import hanging, inert, split_words, word_diff
+from constitutional.cli.text import are_alike, bare_words, hanging, inert, split_words, word_diff
 from constitutional.errors import ConstitutionalError, InputError
 from constitutional.records import Row, Step
 from constitutional.stages.checks import CHECKS
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 WIDE = 100
 """Columns of a terminal that two results need to stand beside each other."""
-_ALIKE = 0.4
 _GUTTER = 3
 
 
@@ -125,7 +124,7 @@ class TrialView:
             return
         self._request("revision request", principle.revision)
         self._revision_head(attempt)
-        if _alike(inert(self._response), inert(made.revision.text)):
+        if are_alike(inert(self._response), inert(made.revision.text)):
             diff = word_diff(self._response, made.revision.text, colour=self._colour)
             self.console.print(diff, end="\n\n")
             return
@@ -202,7 +201,7 @@ class TrialView:
             self._head(f"{heads[0]}, the same in both", styles[0])
             self.console.print(Text(a, style), end="\n\n")
             return
-        alike = _alike(a, b)
+        alike = are_alike(a, b)
         if self._wide:
             marked = _sides(a, b, colour=self._colour) if alike else (Text(a), Text(b))
             cells = [Text(style=style).append(text) for text in marked]
@@ -245,7 +244,7 @@ class TrialView:
         """How much of the response a revision keeps."""
         if attempt.round is None or attempt.round.revision is None:
             return ""
-        before, after = _words(self._response), _words(attempt.round.revision.text)
+        before, after = bare_words(self._response), bare_words(attempt.round.revision.text)
         kept = sum(
             block.size for block in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
         )
@@ -311,15 +310,6 @@ def _cut(step: Step) -> str:
 
 def _count(number: int) -> str:
     return f"{number:,} generation" + ("" if number == 1 else "s")
-
-
-def _words(text: str) -> list[str]:
-    return [word for piece in split_words(text) if (word := piece.strip())]
-
-
-def _alike(before: str, after: str) -> bool:
-    """Whether two texts have enough in common for marks of what differs to help a reader."""
-    return SequenceMatcher(None, _words(before), _words(after), autojunk=False).ratio() >= _ALIKE
 
 
 def _sides(before: str, after: str, *, colour: bool) -> tuple[Text, Text]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from constitutional.atomic import refuse_to_overwrite, write_text
+from constitutional.atomic import make_folder, refuse_to_overwrite, write_text
 from constitutional.constitution import Constitution, id_problem, is_id
 from constitutional.errors import ConfigError, Place
 from constitutional.prompt_examples import Example, PreferenceExample
@@ -126,13 +126,9 @@ def write_imported(
     if examples_out:
         texts[examples_out] = examples_yaml(beside)
     for path in texts:
-        refuse_to_overwrite(path, force=force)
-    for path in texts:  # as `new` makes ./constitutions
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as bad:
-            reason = bad.strerror if isinstance(bad, OSError) else bad
-            raise ConfigError(f"can't be written: {reason}", Place(path)) from bad
+        refuse_to_overwrite(path, force=force, folder_made=True)
+    for path in texts:
+        make_folder(path.parent)  # as `new` makes ./constitutions
     for path, text in texts.items():
         write_text(path, text, force=force)
     schema = write_schema_beside(out) if found.constitution else None

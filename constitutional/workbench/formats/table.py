@@ -183,6 +183,9 @@ def recognise(source: Source) -> Format:
             "writes it with all it extends"
         )
         raise ConstitutionError(message, place)
+    if isinstance(source.value, list | dict) and not source.value:
+        what = "list" if isinstance(source.value, list) else "mapping"
+        raise ConstitutionError(f"there is nothing to import: it is an empty {what}", place)
     found = [known for known in FORMATS.values() if known.recognise and known.recognise(source.value)]
     if len(found) == 1:
         return found[0]

@@ -8,13 +8,14 @@ from constitutional.workbench.lint.rules import (
     composing,
     duplicates,
     files,
+    naming,
     principles,
     wording,
 )
 
 RULES: dict[str, Rule] = {
     rule.id: rule
-    for module in (files, principles, composing, characters, wording, duplicates)
+    for module in (files, principles, composing, characters, wording, duplicates, naming)
     for rule in module.RULES
 }
 """Every rule by its id."""

@@ -1,13 +1,17 @@
-"""Means, proportions and their 95 % intervals over observations that come in clusters: the rounds of one chain.
+"""Means, proportions and their 95 % intervals over observations that come in clusters: the rounds of one chain, the
+comparisons of one prompt.
 
 Rounds of one chain are about the same prompt and build on each other, so they are not independent, and an interval that
-counted each as new evidence would be too narrow. Both kinds of interval take the chain as the unit of sampling:
+counted each as new evidence would be too narrow. Both kinds of interval take the cluster, here called the chain, as the unit of
+sampling:
 
 - a mean: a t interval around the ratio of totals, its variance linearised over chains (the "ultimate cluster" estimator of
   survey statistics; Cochran 1977, chapter 11), with one degree of freedom less than there are chains;
 - a proportion: Wilson's interval at the effective number of observations, as many as would have the same variance if they
   were independent (n by the design effect; Korn and Graubard 1998). It is between 1 and n: less than the number of chains
   where a few long ones decide. Where every chain has one observation, it is Wilson's own.
+
+Observations may be weighted; then n in the second is Kish's effective number, (Σw)² / Σw².
 
 Sums are all that is kept, so memory does not grow with the data.
 """
@@ -18,7 +22,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CONFIDENCE = 0.95
 
@@ -33,7 +41,7 @@ class Estimate:
             (of a mean) values that are all the same.
         high: its upper end; None likewise.
         n: observations: rounds, revisions, pairs.
-        chains: different chains that they come from.
+        chains: different chains, or other clusters, that they come from.
         effective: of a proportion, how many independent observations tell as much; None of a mean.
     """
 
@@ -62,25 +70,60 @@ class Tally:
     n: int = 0
     chains: int = 0
     total: float = 0.0
-    _squared_sizes: int = field(default=0, repr=False)
+    _weight: float = field(default=0.0, repr=False)
+    _squared_weights: float = field(default=0.0, repr=False)
+    _squared_sizes: float = field(default=0.0, repr=False)
     _squared_sums: float = field(default=0.0, repr=False)
     _products: float = field(default=0.0, repr=False)
     _lowest: float = field(default=math.inf, repr=False)
     _highest: float = field(default=-math.inf, repr=False)
 
-    def add(self, observations: Sequence[float]) -> None:
-        """Take all observations of one more chain; none is no chain."""
+    def add(self, observations: Sequence[float], weights: Sequence[float] | None = None) -> None:
+        """Take all observations of one more chain; none is no chain.
+
+        Args:
+            observations: of the chain.
+            weights: how much each counts, greater than 0; None is 1 for each.
+        """
         if not observations:
             return
-        size, subtotal = len(observations), float(sum(observations))
-        self.n += size
+        weights = weights if weights is not None else [1.0] * len(observations)
+        size = float(sum(weights))
+        subtotal = float(sum(w * value for w, value in zip(weights, observations, strict=True)))
+        self.n += len(observations)
         self.chains += 1
         self.total += subtotal
+        self._weight += size
+        self._squared_weights += sum(w * w for w in weights)
         self._squared_sizes += size * size
         self._squared_sums += subtotal * subtotal
         self._products += size * subtotal
         self._lowest = min(self._lowest, *observations)
         self._highest = max(self._highest, *observations)
+
+    def add_chains(self, observations: npt.NDArray[np.float64], chain: npt.NDArray[np.intp]) -> None:
+        """Take all observations of many chains at once, each with weight 1.
+
+        Args:
+            observations: in any order.
+            chain: the chain of each observation, from 0; a number that is missing is no chain.
+        """
+        if not len(observations):
+            return
+        import numpy as np
+
+        sizes = np.bincount(chain).astype(float)
+        sums = np.bincount(chain, observations)
+        self.n += len(observations)
+        self.chains += int(np.count_nonzero(sizes))
+        self.total += float(sums.sum())
+        self._weight += len(observations)
+        self._squared_weights += len(observations)
+        self._squared_sizes += float(sizes @ sizes)
+        self._squared_sums += float(sums @ sums)
+        self._products += float(sizes @ sums)
+        self._lowest = min(self._lowest, float(observations.min()))
+        self._highest = max(self._highest, float(observations.max()))
 
     def mean(self, *, within: tuple[float, float] | None = None) -> Estimate | None:
         """The mean with its t interval over chains; None where there is no observation.
@@ -90,7 +133,7 @@ class Tally:
         """
         if not self.n:
             return None
-        mean = self.total / self.n
+        mean = self.total / self._weight
         if self.chains < 2 or self._highest - self._lowest < 1e-12:
             return Estimate(mean, None, None, self.n, self.chains)
         from scipy.stats import t  # type: ignore[import-untyped]
@@ -101,11 +144,15 @@ class Tally:
             low, high = max(within[0], low), min(within[1], high)
         return Estimate(mean, low, high, self.n, self.chains)
 
+    def standard_error(self) -> float | None:
+        """The standard error of the mean, which is s / √n where each chain has one observation; None with fewer than two chains."""
+        return math.sqrt(self._variance(self.total / self._weight)) if self.chains > 1 else None
+
     def proportion(self) -> Estimate | None:
         """The proportion with Wilson's interval over chains; None where there is no observation."""
         if not self.n:
             return None
-        share = self.total / self.n
+        share = min(1.0, self.total / self._weight)
         if self.chains < 2:
             return Estimate(share, None, None, self.n, self.chains, 1)
         effective = self._effective(share)
@@ -114,14 +161,15 @@ class Tally:
     def _variance(self, mean: float) -> float:
         """Variance of the mean, from the spread of the chains' totals around what their sizes expect."""
         spread = self._squared_sums - 2 * mean * self._products + mean * mean * self._squared_sizes
-        return max(0.0, spread) * self.chains / (self.chains - 1) / self.n**2
+        return max(0.0, spread) * self.chains / (self.chains - 1) / self._weight**2
 
     def _effective(self, share: float) -> float:
         """How many independent observations tell as much."""
+        most = self._weight**2 / self._squared_weights  # n, where weights are equal
         if not 0 < share < 1:  # no spread to learn from: as if all rounds of a chain were one
-            return self.chains
+            return self.chains * most / self.n
         variance = self._variance(share)
-        return min(self.n, 1 + share * (1 - share) / variance) if variance > 0 else self.n
+        return min(most, 1 + share * (1 - share) / variance) if variance > 0 else most
 
 
 def wilson(share: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:

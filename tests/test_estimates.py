@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap, sem, t
 
 from constitutional.assignment import draw_principles
-from constitutional.workbench.estimates import Tally, draw_shares, wilson
+from constitutional.estimates import Tally, draw_shares, wilson
 
 chains_of_values = st.lists(st.lists(st.floats(0, 1), min_size=1, max_size=5), min_size=2, max_size=20)
 chains_of_bits = st.lists(st.lists(st.booleans(), min_size=1, max_size=5), min_size=2, max_size=20)
@@ -40,9 +40,27 @@ def test_a_mean_of_one_observation_a_chain_has_the_plain_t_interval():
     assert (found.n, found.chains) == (6, 6)
 
 
+def test_the_standard_error_is_the_plain_one_of_single_observations_and_over_chains_otherwise():
+    values = [0.1, 0.5, -0.3, 0.7, 0.2]
+    assert tally([[value] for value in values]).standard_error() == pytest.approx(sem(values))
+    assert tally([[value] * 5 for value in values]).standard_error() == pytest.approx(sem(values))
+    assert tally([values]).standard_error() is None and Tally().standard_error() is None
+
+
 def test_a_proportion_of_one_observation_a_chain_has_the_plain_wilson_interval():
     found = tally([[value] for value in (1, 0, 0, 1, 1, 0, 1, 1)]).proportion()
     assert (found.low, found.high) == pytest.approx(wilson(5 / 8, 8))
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6)), max_size=30), chains_of_values)
+def test_many_chains_at_once_are_as_one_after_another(pairs, before):
+    """Whatever their order; numbers without an observation are no chains."""
+    at_once = tally(before)
+    at_once.add_chains(np.array([value for value, _ in pairs]), np.array([chain for _, chain in pairs], int))
+    by_chain = [[value for value, chain in pairs if chain == number] for number in range(7)]
+    one_by_one = tally([*before, *by_chain])
+    for name in Tally.__dataclass_fields__:
+        assert getattr(at_once, name) == pytest.approx(getattr(one_by_one, name)), name
 
 
 def test_rounds_that_only_repeat_their_chain_tell_nothing_more():
@@ -195,3 +213,54 @@ def test_the_shares_are_those_that_principles_are_drawn_with():
 
 def test_all_are_drawn_where_as_many_are_wanted_as_there_are():
     assert draw_shares([1, 3], 2) == [1, 1] and draw_shares([], 1) == []
+
+
+def weighted(chains):
+    made = Tally()
+    for observations in chains:
+        made.add([value for value, _ in observations], [weight for _, weight in observations])
+    return made
+
+
+weighted_chains = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.25, 1.0, 3.0])), min_size=1, max_size=4
+    ),
+    min_size=2,
+    max_size=12,
+)
+
+
+@given(weighted_chains)
+def test_equal_weights_are_no_weights_and_only_their_ratios_count(chains):
+    plain = tally([[value for value, _ in chain] for chain in chains])
+    same = weighted([[(value, 7.0) for value, _ in chain] for chain in chains])
+    once, twice = (
+        weighted(chains),
+        weighted([[(value, 2 * weight) for value, weight in chain] for chain in chains]),
+    )
+    for one, other in ((plain, same), (once, twice)):
+        for read in (Tally.mean, Tally.proportion):
+            a, b = read(one), read(other)
+            assert (a.value, a.n, a.chains) == pytest.approx((b.value, b.n, b.chains))
+            assert (a.low is None) == (b.low is None)
+            assert a.low is None or (a.low, a.high) == pytest.approx((b.low, b.high), abs=1e-9)
+
+
+def test_a_weighted_mean_has_the_linearised_interval():
+    """Five chains of one observation: variance k / (k - 1) * sum (w (x - mean))^2 / (sum w)^2."""
+    values, weights = [0.1, 0.9, 0.4, 0.6, 0.2], [1, 2, 0.5, 1, 3]
+    found = weighted([[(value, weight)] for value, weight in zip(values, weights, strict=True)]).mean()
+    total = sum(weights)
+    mean = sum(w * x for w, x in zip(weights, values, strict=True)) / total
+    variance = 5 / 4 * sum((w * (x - mean)) ** 2 for w, x in zip(weights, values, strict=True)) / total**2
+    half = t.ppf(0.975, 4) * variance**0.5
+    assert (found.value, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))
+
+
+def test_unequal_weights_leave_fewer_effective_observations():
+    """Kish: (sum w)^2 / sum w^2, where nothing else is known, as for a share of 1."""
+    weights = [1, 1, 4]
+    found = weighted([[(1.0, weight)] for weight in weights]).proportion()
+    assert (found.value, found.effective) == (1, pytest.approx(6**2 / 18))
+    assert (found.low, found.high) == pytest.approx(wilson(1, 2))

@@ -1,0 +1,351 @@
+"""`constitutional audit` and `show` of its runs, as a user meets them."""
+
+import json
+import signal
+import sys
+
+import pytest
+
+from constitutional.jobs.audit_data import AuditData
+from tests.cli.conftest import SCRIPTED, until
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """Figures are tested elsewhere; drawing them takes seconds."""
+    monkeypatch.setattr(AuditData, "draw", lambda data, folder: [])
+
+
+def rows(count):
+    return [
+        {
+            "id": f"c{n}",
+            "prompt": f"Question {n}?",
+            "responses": [f"One answer, {n}.", f"Another answer, {n}."],
+            "probability": (n % 3) / 2,
+        }
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def comparisons(tmp_path):
+    """A function that writes comparisons as JSON lines and gives the file."""
+
+    def write(count_or_rows, name="comparisons.jsonl"):
+        given = rows(count_or_rows) if isinstance(count_or_rows, int) else count_or_rows
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in given), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def audit(constitutional, tmp_path):
+    """A function that calls `audit` with the scripted engine and `tmp_path / "run"`."""
+    return lambda source, *args: constitutional("audit", source, *SCRIPTED, "--out", tmp_path / "run", *args)
+
+
+@pytest.fixture
+def shown(constitutional, tmp_path):
+    """A function that shows the run in `tmp_path / "run"`."""
+    return lambda *args: constitutional("show", tmp_path / "run", *args)
+
+
+def report_of(tmp_path):
+    return json.loads((tmp_path / "run" / "audit.json").read_text())
+
+
+def events(answer):
+    return [json.loads(line) for line in answer.err.splitlines() if line.startswith("{")]
+
+
+def cells(answer, name):
+    """The cells of the first line of a table that begins with this name."""
+    return next(line for line in answer.out.splitlines() if line.startswith(f"{name} ")).split()
+
+
+# ---------------------------------------------------------------------- audit
+
+
+def test_the_report_says_how_good_each_setting_is_and_ends_in_advice(audit, comparisons, tmp_path):
+    answer = audit(comparisons(12), "--vary", "one-order", "--vary", "principles-4")
+    assert answer.code == 0
+    assert "12 comparisons that people have judged, 4 of them ties" in answer.out
+    report = report_of(tmp_path)
+    measures = {setting["name"]: setting["measures"] for setting in report["settings"]}
+    assert list(measures) == ["baseline", "one-order", "principles-4"]
+    for name, found in measures.items():
+        agreement, loss = found["agreement"], found["log_loss"]
+        line = " ".join(cells(answer, name))
+        assert (
+            f"{agreement['value']:.1%} [{100 * agreement['low']:.1f}, {100 * agreement['high']:.1f}]" in line
+        )
+        assert f"{loss['value']:.3f} [{loss['low']:.3f}, {loss['high']:.3f}]" in line
+        assert line.endswith(f" {found['tokens']['value']:,.0f}")
+    beside = answer.out.partition("beside the baseline")[2]
+    for effect in report["effects"]:
+        assert f"×{effect['tokens']['value']:.2f} " in beside
+    assert "\nadvice: " in answer.out and report["advice"]["reasons"][0] in answer.out
+    assert "audit.json" not in answer.err and "40 rows" not in answer.err
+    assert f"constitutional show {tmp_path / 'run'}\n" in answer.err
+
+
+def test_show_prints_the_report_again(audit, comparisons, shown):
+    answer = audit(comparisons(6), "--vary", "one-order", "--attack", "choose")
+    assert shown().out == answer.out
+    assert json.loads(shown("--json").out)["settings"][1]["name"] == "one-order"
+
+
+def test_json_prints_the_report_and_nothing_else(audit, comparisons, tmp_path):
+    answer = audit(comparisons(4), "--vary", "none", "--json")
+    assert json.loads(answer.out) == report_of(tmp_path)
+    dry = audit(comparisons(5), "--vary", "none", "--json", "--dry-run")
+    (cost,) = json.loads(dry.out)["costs"]
+    assert (cost["name"], cost["rows"], cost["new"]) == ("baseline", 1, 2)
+
+
+def test_a_dry_run_has_a_line_a_setting_and_writes_nothing(audit, comparisons, tmp_path):
+    answer = audit(comparisons(5), "--dry-run", "--attack", "choose", "--attack-pairs", 2)
+    assert answer.code == 0 and not (tmp_path / "run").exists()
+    assert cells(answer, "baseline")[:4] == ["baseline", "5", "10", "10"]
+    assert cells(answer, "one-order")[:4] == ["one-order", "5", "5", "0"]
+    assert cells(answer, "chain-of-thought")[:4] == ["chain-of-thought", "5", "20", "20"]
+    assert cells(answer, "chain-of-thought")[-3:] == ["at", "most", f"{5 * 2 * 256:,}"]
+    assert cells(answer, "attacks")[:4] == ["attacks", "2", "4", "4"]
+    (plan,) = events(answer)
+    new = sum(int(line.split()[3].replace(",", "")) for line in answer.out.splitlines()[1:-1])
+    assert plan["generations_to_make"] == new
+
+
+def test_settings_of_ones_own_come_from_flags_or_from_a_file(audit, comparisons, tmp_path):
+    source = comparisons(3)
+    own = ("--setting", "four: principles=4, order_average=logit", "--setting", "bare: examples=0")
+    assert audit(source, "--vary", "none", *own).code == 0
+    by_flag = report_of(tmp_path)
+    assert [setting["name"] for setting in by_flag["settings"]] == ["baseline", "four", "bare"]
+    assert by_flag["settings"][1]["changes"] == {"principles": 4, "order_average": "logit"}
+    assert by_flag["settings"][1]["flags"] == "--principles 4 --order-average logit"
+    config = tmp_path / "audit.yaml"
+    config.write_text(
+        "vary: [none]\nsettings:\n  four: {principles: 4, order-average: logit}\n  bare: examples=0\n"
+    )
+    answer = audit(source, "--config", config)
+    assert answer.code == 0 and "9 rows kept, 0 to do" in answer.err
+    assert report_of(tmp_path) == by_flag
+
+
+def test_attacks_are_reported_by_kind(audit, comparisons, tmp_path):
+    answer = audit(
+        comparisons(12), "--vary", "none", "--attack", "threat", "--attack", "bribe", "--attack-pairs", 4
+    )
+    assert answer.code == 0
+    table = answer.out.partition("attacks by the worse response")[2]
+    overall = report_of(tmp_path)["attacks"]["overall"]
+    lines = {line.split()[0]: line.split() for line in table.splitlines()[2:5]}
+    assert lines["threat"][1] == lines["bribe"][1] == "4" and lines["all"][2] == "8"
+    assert lines["all"][5] == str(overall["flips"]["n"])
+
+
+def test_attack_without_a_kind_is_every_kind(audit, comparisons, tmp_path):
+    from constitutional.attacks import ATTACKS
+
+    assert audit(comparisons(2), "--vary", "none", "--attack-pairs", 1, "--attack").code == 0
+    assert {kind["kind"] for kind in report_of(tmp_path)["attacks"]["kinds"]} == set(ATTACKS)
+
+
+def test_a_narrow_terminal_gets_the_columns_that_fit():
+    import io
+
+    from rich.console import Console
+
+    from constitutional.cli.show_audit import print_audit
+
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100, "clusters": 100}
+    names = ("agreement", "log_loss", "brier", "ece", "position", "orders_disagree", "tokens")
+    difference = {**estimate, "p": 0.001, "p_adjusted": 0.002}
+    kind = {"n": 20, "unlabelled": 1, "flips": estimate, "back_flips": None, "shift": estimate, "few": False}
+    report = {
+        "judge": {"model": "m"}, "constitution": {"id": "c", "version": 1}, "prompt_set": "default",
+        "comparisons": {"judged": 100, "ties": 0, "reasons": {}},
+        "settings": [
+            {"name": name, "flags": "", "measures": dict.fromkeys(names, estimate), "rows": {"ok": 99, "total": 100,
+             "reasons": {"too_long": 1}}} for name in ("baseline", "chain-of-thought-3-samples")
+        ],
+        "effects": [{"setting": "chain-of-thought-3-samples", "n": 99, **dict.fromkeys(names, difference)}],
+        "attacks": {"overall": {**kind, "kind": None}, "kinds": [{**kind, "kind": "tokens-end-of-text"}], "unpaired": 0},
+        "advice": {"setting": "baseline", "flags": "", "reasons": ["Because. " * 20], "warnings": [{"text": "Beware."}]},
+    }  # fmt: skip
+    for width in (80, 120, 160, 250):
+        stream = io.StringIO()
+        console = Console(file=stream, width=width, force_terminal=True, color_system=None, highlight=False)
+        from pathlib import Path
+
+        print_audit(console, Path("run"), report)
+        lines = stream.getvalue().splitlines()
+        assert max(map(len, lines)) <= width and not any("…" in line for line in lines)
+        assert ("Brier" in stream.getvalue()) == (width >= 120)
+        assert "50.0% [40.0, 60.0]" in stream.getvalue() and "+0.500 [+0.400, +0.600]*" in stream.getvalue()
+        assert "baseline: 1 of 100 without a label: too_long 1" in stream.getvalue()
+
+
+# ---------------------------------------------------------------------- thresholds and outcomes
+
+
+def test_a_missed_threshold_has_an_exit_code_of_its_own(audit, comparisons):
+    source = comparisons(9)
+    assert (
+        audit(source, "--vary", "none", "--fail-under", "agreement=0", "--fail-over", "log-loss=9").code == 0
+    )
+    missed = audit(source, "--vary", "none", "--fail-under", "agreement=1.1")
+    assert (
+        missed.code == 5
+        and "agreement of the baseline is" in missed.problem
+        and "under the 1.1" in missed.problem
+    )
+    over = audit(source, "--vary", "none", "--fail-over", "brier=0.0001", "--fail-over", "log_loss=0.0001")
+    assert over.code == 5 and over.err.count("error: ") == 2 and "over the 0.0001" in over.err
+    assert "advice: " in over.out  # the report comes all the same
+
+
+def test_what_could_not_be_measured_misses_its_threshold(audit, comparisons):
+    ties = [{**row, "probability": 0.5} for row in rows(3)]
+    answer = audit(comparisons(ties), "--vary", "none", "--fail-under", "agreement=0")
+    assert answer.code == 5 and "could not be measured" in answer.problem
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (("--fail-under", "agreement"), "MEASURE=VALUE"),
+        (("--fail-under", "agreement=high"), "MEASURE=VALUE"),
+        (("--fail-under", "agreement=nan"), "MEASURE=VALUE"),
+        (("--fail-under", "agrement=0.6"), "did you mean 'agreement'"),
+        (("--fail-over", "flips=0.2"), "needs --attack"),
+        (("--vary", "one-ordr"), "did you mean 'one-order'"),
+        (("--vary", "both-orders"), "already"),
+        (("--setting", "four"), "NAME: key=value"),
+        (("--setting", "x: principle=4"), "did you mean 'principles'"),
+        (("--setting", "x: clamp=0.9"), "clamp"),
+        (("--setting", "x: clamp=0", "--setting", "x: clamp=0.1"), "given twice"),
+        (("--attack", "chose"), "did you mean 'choose'"),
+        (("--principles", "99"), "has only 16"),
+        (("--clamp", "0.7"), "--clamp"),
+    ],
+)
+def test_wrong_flags_are_named_before_anything_is_done(audit, comparisons, tmp_path, flags, complaint):
+    answer = audit(comparisons(2), *flags)
+    assert answer.code == 2 and complaint in answer.problem
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_files_are_named(audit, comparisons, tmp_path):
+    missing = audit(tmp_path / "comparison.jsonl")
+    assert missing.code == 2 and "no such file" in missing.problem.lower()
+    empty = audit(comparisons([], "empty.jsonl"))
+    assert empty.code == 2 and "no rows" in empty.problem
+    unjudged = audit(comparisons([{"prompt": "Q", "responses": ["a", "b"]}], "unjudged.jsonl"))
+    assert unjudged.code == 2 and "none is a comparison that people have judged" in unjudged.problem
+
+
+def test_failed_rows_give_exit_code_1_and_say_why(audit, comparisons):
+    answer = audit(
+        comparisons(3), "--votes", "sampled", "--vary", "none"
+    )  # the scripted engine's words are no answer
+    assert answer.code == 1
+    assert "baseline: 3 of 3 without a label: unreadable_answer 3" in answer.out
+    assert "advice: none of these settings can be recommended" in answer.out
+
+
+def test_the_run_of_another_stage_is_not_replaced(constitutional, audit, comparisons, tmp_path):
+    source = comparisons(2)
+    constitutional("label", source, *SCRIPTED, "--out", tmp_path / "run")
+    answer = audit(source, "--vary", "none")
+    assert answer.code == 2 and "a run of 'label'" in answer.problem
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+def test_ctrl_c_stores_what_is_in_flight_and_the_same_command_goes_on(start, audit, comparisons, tmp_path):
+    source, out, log = comparisons(6), tmp_path / "run", tmp_path / "log"
+    flags = ("--vary", "one-order", "--vary", "principles-4", "--slots", 3)
+    process = start(
+        "audit",
+        source,
+        *SCRIPTED,
+        "--out",
+        out,
+        *flags,
+        "--engine-arg",
+        "latency=0.3",
+        "--engine-arg",
+        f"log={log}",
+    )
+    until(lambda: log.exists() and len(log.read_text().split()) > 3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors
+    asked = log.read_text().split()
+    assert len(asked) < 6 * 8 and not (out / "audit.json").exists()
+    assert audit(source, *flags, "--engine-arg", f"log={log}").code == 0
+    asked = log.read_text().split()
+    assert len(asked) == len(set(asked)) == 6 * 8
+
+
+# ---------------------------------------------------------------------- show
+
+
+def test_show_prints_a_comparison_under_every_setting(audit, comparisons, shown):
+    audit(comparisons(5), "--vary", "one-order", "--attack", "choose")
+    answer = shown("c2")
+    assert "Question 2?" in answer.out and "One answer, 2." in answer.out
+    assert "people: P(the first is better) = 1.000" in answer.out
+    found = json.loads(shown("c2", "--json").out)
+    assert list(found["settings"]) == ["baseline", "one-order"] and list(found["attack"]) == ["choose"]
+    p = found["settings"]["one-order"]["probability"]
+    assert cells(answer, "one-order")[1:4] == [f"{p:.3f}", "yes" if p > 0.5 else "no", "1"]
+    assert "attack choose by the second" in answer.out
+    assert shown("1").out == shown("c0").out
+    tie = shown("c1")
+    assert cells(tie, "baseline")[2] == "–"
+    assert shown("c9").code == 2
+
+
+def test_show_lists_the_rows_of_a_status(audit, comparisons, shown):
+    audit(comparisons([*rows(2), {"id": "x", "prompt": "Q", "responses": ["a", "b"]}]), "--vary", "one-order")
+    listed = shown("--status", "skipped")
+    assert listed.code == 0 and "input: 1 skipped (no_human_label)" in listed.out
+    assert listed.out.splitlines()[-1].split()[1:4] == ["x", "skipped:", "no_human_label"]
+    assert "nothing says which response people prefer" in shown("x").out or shown("x").code == 0
+
+
+def test_a_run_that_is_not_finished_can_be_shown(start, comparisons, tmp_path, shown):
+    out, log = tmp_path / "run", tmp_path / "log"
+    command = ("audit", comparisons(4), *SCRIPTED, "--out", out, "--slots", 1, "--vary", "one-order")
+    start(*command, "--engine-arg", "latency=0.4", "--engine-arg", f"log={log}")
+    until(lambda: log.exists() and len(log.read_text().split()) > 2)
+    answer = shown()
+    assert answer.code == 0 and "No data have been published yet" in answer.out
+    assert "setting:one-order: " in answer.out and "P(first)" in answer.out
+    assert shown("c3").code == 0
+
+
+def test_a_damaged_report_is_named_with_what_to_do(audit, comparisons, shown, tmp_path):
+    audit(comparisons(2), "--vary", "none")
+    (tmp_path / "run" / "audit.json").write_text("{")
+    answer = shown()
+    assert answer.code == 2 and "audit.json" in answer.problem and "writes it again" in answer.problem
+    assert audit(comparisons(2), "--vary", "none").code == 0 and shown().code == 0
+    (tmp_path / "run" / "audit.json").unlink()
+    assert shown().code == 2
+
+
+def test_what_a_user_wrote_stays_text(audit, comparisons, shown):
+    evil = "\x1b[31mred\x1b[0m [red]x[/red]\u202e"
+    audit(
+        comparisons([{"id": evil, "prompt": evil, "responses": [evil, "b"], "probability": 1}]),
+        "--vary",
+        "none",
+    )
+    answer = shown("1")
+    assert "\x1b" not in answer.out and "\u202e" not in answer.out and "[red]x[/red]" in answer.out

@@ -1,0 +1,60 @@
+"""Attacks: flips, back-flips and shifts by hand; too few pairs say so; one pair attacked in many ways is one pair."""
+
+import json
+
+import pytest
+
+from constitutional.estimates import wilson
+from constitutional.evaluation.labeler import AttackedPair, attack_effects
+
+
+def pairs(kind, befores_and_afters):
+    return [
+        AttackedPair(f"p{n}", kind, before, after) for n, (before, after) in enumerate(befores_and_afters)
+    ]
+
+
+def test_a_flip_goes_from_the_better_response_to_the_attacked_one():
+    given = [(0.2, 0.7), (0.3, 0.4), (0.4, 0.5), (0.1, 0.9), (0.7, 0.2), (0.8, 0.9), (0.5, 0.9)]
+    (found,) = attack_effects(pairs("choose", given)).kinds
+    assert (found.flips.value, found.flips.n) == ((1 + 0 + 0.5 + 1) / 4, 4)
+    assert (found.back_flips.value, found.back_flips.n) == (0.5, 2)
+    assert found.shift.value == pytest.approx(sum(after - before for before, after in given) / 7)
+    assert found.few
+
+
+def test_flips_have_wilsons_interval():
+    (found,) = attack_effects(pairs("choose", [(0.2, 0.8)] * 6 + [(0.2, 0.3)] * 14)).kinds
+    assert (found.flips.low, found.flips.high) == pytest.approx(wilson(0.3, 20))
+    assert not found.few
+
+
+def test_pairs_that_get_no_label_are_counted_and_left_out():
+    (found,) = attack_effects(pairs("choose", [(0.2, 0.8), (0.2, None)])).kinds
+    assert (found.n, found.unlabelled, found.flips.n, found.flips.value) == (2, 1, 1, 1)
+
+
+def test_kinds_are_sorted_by_the_share_of_flips_with_those_of_few_pairs_last():
+    weak = pairs("weak", [(0.2, 0.3)] * 8)
+    strong = pairs("strong", [(0.2, 0.9)] * 8)
+    rare = pairs("rare", [(0.2, 0.9)] * 4)
+    found = attack_effects([*rare, *weak, *strong])
+    assert [one.kind for one in found.kinds] == ["strong", "weak", "rare"]
+    assert [one.few for one in found.kinds] == [False, False, True]
+    assert found == attack_effects([*strong, *weak, *rare])
+
+
+def test_over_all_kinds_the_pair_is_the_unit():
+    """Each of 6 pairs attacked in 10 ways with the same result is as good as 6 attacks, not 60."""
+    once = [(0.2, 0.8), (0.2, 0.8), (0.2, 0.3), (0.2, 0.3), (0.2, 0.3), (0.2, 0.3)]
+    overall = attack_effects([pair for n in range(10) for pair in pairs(f"kind-{n}", once)]).overall
+    assert (overall.kind, overall.n, overall.flips.n) == (None, 60, 60)
+    assert (overall.flips.low, overall.flips.high) == pytest.approx(wilson(1 / 3, 6))
+
+
+def test_nothing_that_could_flip_is_said_so():
+    found = attack_effects(pairs("choose", [(0.9, 0.9)] * 7))
+    assert (found.overall.flips, found.overall.few, found.overall.back_flips.value) == (None, True, 0)
+    empty = attack_effects([])
+    assert (empty.overall.n, empty.kinds, empty.overall.shift) == (0, (), None)
+    json.dumps([found.to_row(), empty.to_row()], allow_nan=False)

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "AcceptSettings": "jobs.redteam",
+    "AuditReport": "jobs.audit",
     "Chain": "records",
     "Choice": "records",
     "CompareSettings": "stages.compare",
@@ -39,6 +40,8 @@ _PUBLIC = {
     "ScoreSettings": "stages.score",
     "ScriptedEngine": "engines.scripted",
     "Vote": "feedback",
+    "audit_labeler": "jobs.audit",
+    "audit_labeler_async": "jobs.audit",
     "build_comparisons": "jobs.compare",
     "build_comparisons_async": "jobs.compare",
     "build_sl_cai": "jobs.sl_cai",
@@ -69,6 +72,7 @@ _PUBLIC = {
 
 __all__ = [
     "AcceptSettings",
+    "AuditReport",
     "Chain",
     "Choice",
     "CompareSettings",
@@ -97,6 +101,8 @@ __all__ = [
     "ScriptedEngine",
     "Vote",
     "__version__",
+    "audit_labeler",
+    "audit_labeler_async",
     "build_comparisons",
     "build_comparisons_async",
     "build_sl_cai",
@@ -132,6 +138,7 @@ if TYPE_CHECKING:
     from constitutional.engines.scripted import ScriptedEngine
     from constitutional.errors import ConstitutionalError
     from constitutional.feedback import Comparison, Label, Preference, Vote
+    from constitutional.jobs.audit import AuditReport, audit_labeler, audit_labeler_async
     from constitutional.jobs.compare import build_comparisons, build_comparisons_async
     from constitutional.jobs.job import JobOptions, Report
     from constitutional.jobs.join import join_responses, join_responses_async

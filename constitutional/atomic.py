@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from constitutional.errors import ConfigError, Place
+from constitutional.registry import exists, is_folder
 
 
 def write_text(path: Path, text: str, *, force: bool = False) -> None:
@@ -69,12 +70,19 @@ def sync_folder(path: Path) -> None:
             os.close(descriptor)
 
 
-def refuse_to_overwrite(path: Path, *, force: bool = False) -> None:
+def refuse_to_overwrite(path: Path, *, force: bool = False, folder_made: bool = False) -> None:
     """Refuse a path that can't be written, before any work is done.
+
+    Args:
+        path: the file to make.
+        force: a file that is there will be replaced.
+        folder_made: a folder that is not there will be made, with `make_folder`.
 
     Raises:
         ConfigError: there is such a file (or folder, or link), or no folder for it.
     """
+    if folder_made:
+        refuse_as_folder(path.parent)
     try:
         if path.is_symlink():
             raise ConfigError("this is a link; give the file that it points to", Place(path))
@@ -84,10 +92,35 @@ def refuse_to_overwrite(path: Path, *, force: bool = False) -> None:
             raise ConfigError("this is not a regular file", Place(path))
         if path.exists() and not force:
             raise ConfigError("there is such a file already; --force replaces it", Place(path))
-        if not path.parent.is_dir():
+        if not folder_made and not path.parent.is_dir():
             raise ConfigError(f"there is no folder {str(path.parent)!r}; make it first", Place(path))
     except OSError as bad:  # as for a name that is too long
         raise ConfigError(f"can't be written: {bad.strerror}", Place(path)) from None
+
+
+def refuse_as_folder(path: Path) -> None:
+    """Refuse a path that is there and is no folder, and so can't be made one.
+
+    Raises:
+        ConfigError: it is a file, or a link to nothing.
+    """
+    if os.path.lexists(path) and not is_folder(path):
+        what = "a link to nothing" if path.is_symlink() and not exists(path) else "no folder"
+        raise ConfigError(f"this is {what}: move it away, or choose another --out", Place(path))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are not there.
+
+    Raises:
+        ConfigError: something else is there, or it can't be made.
+    """
+    refuse_as_folder(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as bad:  # ValueError: a NUL in the name
+        reason = bad.strerror if isinstance(bad, OSError) else bad
+        raise ConfigError(f"the folder can't be made: {reason}", Place(path)) from None
 
 
 def _mode(path: Path) -> int | None:

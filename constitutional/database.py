@@ -6,6 +6,7 @@ Write-ahead mode: one process writes while any number read, and after a crash th
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -123,6 +124,15 @@ def _advice(error: sqlite3.OperationalError, path: Path) -> str:
     return f"{path}: {error}"
 
 
-def dump(value: object) -> str:
-    """A value as compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def dump(value: object, *, indent: int | None = None) -> str:
+    """A value as JSON that can be written in UTF-8: compact, or with a line for each key.
+
+    The name of a file need not be UTF-8; what Python has for its other bytes is escaped, and read back as it was.
+    """
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):x}", text)
+    return text

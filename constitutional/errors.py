@@ -15,11 +15,13 @@
     │   ├── RequestTooLong                      the request does not fit the model's context
     │   ├── RequestRefused                      this request, sent again, would be refused again
     │   ├── BadAnswer                           the engine answered something that is not an answer
+    │   │   └── OptionNotShown                      an option is not among the tokens that it shows
     │   ├── ChoiceUnsupported                   the engine cannot give log-probabilities
     │   └── TransientEngineError                worth another try
     │       ├── EngineTimeout
     │       ├── EngineUnavailable               a server refuses connections, is overloaded, answers 5xx
     │       └── EngineDied                      the engine is gone, and with it all requests in flight
+    ├── ThresholdMissed                     5   an evaluation found less than was asked for
     └── Interrupted                       130   the user stopped the run
 
 A message says what is wrong, where, and what to do about it; the command line prints it without a traceback.
@@ -157,8 +159,17 @@ class BadAnswer(EngineError):
     reason = "bad_answer"
 
 
+class OptionNotShown(BadAnswer):
+    """An engine shows just its likeliest tokens, and an option is not among them.
+
+    All that is known of the option is that it is less likely than those: too little for a probability.
+    """
+
+    reason = "option_not_shown"
+
+
 class ChoiceUnsupported(EngineError):
-    """The engine can't give the log-probabilities that `choose` needs."""
+    """The engine can't give the log-probabilities that `choose` needs, whatever the request."""
 
     reason = "choice_unsupported"
 
@@ -184,6 +195,12 @@ class EngineDied(TransientEngineError):
     """The engine is gone, and with it every request in flight."""
 
     reason = "engine_died"
+
+
+class ThresholdMissed(ConstitutionalError):
+    """An evaluation is complete, and worse than a threshold that the user has set."""
+
+    exit_code = 5
 
 
 class Interrupted(ConstitutionalError):

@@ -26,6 +26,10 @@ class Comparison:
     prompt: Conversation
     responses: tuple[str, str]
 
+    def shown(self, order: int) -> tuple[str, str]:
+        """The responses as a judge is shown them: the first one first in order 0, the second one first in order 1."""
+        return self.responses if order == 0 else (self.responses[1], self.responses[0])
+
     def swap(self) -> Comparison:
         """The same comparison with the second response first."""
         return replace(self, responses=(self.responses[1], self.responses[0]))

@@ -315,6 +315,13 @@ class Ledger(Database):
         found = self.read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? ORDER BY ordinal LIMIT 1", id)
         return _stored(found[0]) if found else None
 
+    def every(self, id: str) -> list[StoredRow]:
+        """The rows of that id, of all kinds, in order."""
+        return [
+            _stored(row)
+            for row in self.read(f"SELECT {_COLUMNS} FROM rows WHERE id = ? ORDER BY ordinal", id)
+        ]
+
     def row_at(self, ordinal: int) -> StoredRow | None:
         """The row at that place of the input, from 0, or None."""
         found = self.read(f"SELECT {_COLUMNS} FROM rows WHERE ordinal = ?", ordinal)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import EngineError, EngineUnavailable, RequestTooLong, TemplateError
+from constitutional.first_rows import FirstRows
 from constitutional.ledger import Ledger
 from constitutional.records import Outcome, Row
 from constitutional.remembering import (
@@ -23,9 +24,9 @@ from constitutional.remembering import (
     RowEngine,
     Shared,
     Stats,
-    Supervisor,
 )
 from constitutional.scheduler import Scheduler
+from constitutional.supervisor import Supervisor
 
 _TEMPLATE_ERRORS = 10  # rows that a template fails on before it is the template that is wrong
 _SAVE_EVERY_S = 5.0
@@ -39,11 +40,13 @@ class Work:
         run: the stage, as a function of one row's id and input, and an engine.
         steps: how many engine calls it makes one after another, at most.
         generations: how many generations a row with this input needs, at most; None is one a step.
+        ways_out: what the user is to do where the first rows all fail for one of these reasons; see `FirstRows`.
     """
 
     run: Callable[[str, Row, Engine], Awaitable[Outcome]]
     steps: int
     generations: Callable[[Row], int] | None = None
+    ways_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -59,6 +62,7 @@ class Pipeline:
     Attributes:
         stats: what has been done so far.
         to_do: rows to do at the start.
+        needed: engine calls that these take, at most.
         interrupted: whether `stop` ended the run, even if nothing was left to do by then.
     """
 
@@ -75,7 +79,10 @@ class Pipeline:
         self._before: Row = ledger.read_meta("totals") or {}
         self.to_do = ledger.count_to_do()
         self.steps = max(w.steps for w in work.values())
+        counts = ((work[kind], n) for (kind, status, _), n in ledger.counts().items() if status is None)
+        self.needed = sum(n * (self.steps if one.generations else one.steps) for one, n in counts)
         self._ledger, self._engine, self._work = ledger, engine, work
+        self._first_rows = FirstRows(ledger, {kind: one.ways_out for kind, one in work.items()})
         self._slots, self._scheduler_class = max(1, slots or engine.slots), scheduler
         self._saved = monotonic()
         self._scheduler: Scheduler | None = None
@@ -95,6 +102,7 @@ class Pipeline:
 
         Raises:
             EngineError: the engine is gone for good, or a server stopped answering.
+            ConfigError: the first rows have all failed, and what is to be done is known.
         """
         rows = self._ledger.to_do()
         deaths = self._ledger.count_deaths() if self._engine.dies_with_us else {}
@@ -121,6 +129,7 @@ class Pipeline:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._first_rows.release()
             if self.stats.finished or self.stats.generated:
                 self.save_totals()
         return self.stats
@@ -191,7 +200,7 @@ class Pipeline:
         finally:
             if engine.holds_start:
                 shared.scheduler.skip()
-        self._ledger.finish(kind, id, outcome)
+        self._first_rows.finish(kind, id, outcome)
         shared.scheduler.ended()
         self._count(outcome)
 

@@ -7,7 +7,6 @@ A conversation is a text (one user turn), or turns of role and content from a us
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +21,8 @@ from constitutional.yamlfile import load_yaml
 EXAMPLES_FILE = "examples.yaml"
 PREFERENCE_EXAMPLES_FILE = "preference_examples.yaml"
 Answer = Literal["A", "B"]
+
+_NO_PROMPT = "must be texts in turns that alternate, from a user's to a user's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +78,6 @@ class PreferenceExample:
     def rejected(self) -> str:
         """The other one."""
         return self.responses["BA".index(self.answer)]
-
-    def swap(self) -> PreferenceExample:
-        """The same comparison with the responses in the other order.
-
-        Raises:
-            ValueError: it has a rationale, which may speak of (A) and (B).
-        """
-        if self.rationale is not None:
-            raise ValueError("a rationale may name (A) and (B), so its responses can't change places")
-        answer: Answer = "B" if self.answer == "A" else "A"
-        return PreferenceExample(self.prompt, self.responses[::-1], answer, question=self.question)
 
 
 class TurnEntry(FileModel):
@@ -145,22 +135,15 @@ def load_examples(path: Path, marker: str | None = None) -> tuple[Example, ...]:
     problems = []
     examples = []
     for index, entry in enumerate(entries):
-        turns: Sequence[Message | TurnEntry] = (
-            [Message("user", entry.prompt)] if isinstance(entry.prompt, str) else entry.prompt
-        )
-        if any(not turn.content.strip() for turn in turns):
-            message = "there is a turn without a text"
-            problems.append(Problem(message, document.place("examples", index, "prompt")))
         place = document.place("examples", index)
-        if not turns or [turn.role for turn in turns] != ["user", "assistant"] * (len(turns) // 2) + ["user"]:
-            message = "turns must alternate, from a user's to a user's"
-            problems.append(Problem(message, document.place("examples", index, "prompt")))
+        prompt = _turns(entry.prompt)
+        if not is_prompt(prompt):
+            problems.append(Problem(_NO_PROMPT, document.place("examples", index, "prompt")))
         if (entry.revision is None) != (entry.revision_request is None):
             problems.append(Problem("give both revision_request and revision, or neither", place))
         if marker and entry.revision is not None and marker in entry.critique:
             message = f"the critique has the clean marker {marker!r}, but a revision follows"
             problems.append(Problem(message, document.place("examples", index, "critique")))
-        prompt = tuple(Message(turn.role, turn.content.strip()) for turn in turns)
         texts = (
             entry.response,
             entry.critique_request,
@@ -188,16 +171,9 @@ def load_preference_examples(path: Path) -> tuple[PreferenceExample, ...]:
     problems: list[Problem] = []
     examples = []
     for index, entry in enumerate(entries):
-        given = entry.prompt
-        turns = (
-            [Message("user", given)]
-            if isinstance(given, str)
-            else [Message(turn.role, turn.content) for turn in given]
-        )
-        prompt = tuple(Message(turn.role, turn.content.strip()) for turn in turns)
+        prompt = _turns(entry.prompt)
         if not is_prompt(prompt):
-            message = "must be texts in turns that alternate, from a user's to a user's"
-            problems.append(Problem(message, document.place("examples", index, "prompt")))
+            problems.append(Problem(_NO_PROMPT, document.place("examples", index, "prompt")))
         for number, response in enumerate(entry.responses):
             if not response.strip():
                 place = document.place("examples", index, "responses", number)
@@ -214,6 +190,12 @@ def load_preference_examples(path: Path) -> tuple[PreferenceExample, ...]:
     if problems:
         raise TemplateError(problems)
     return tuple(examples)
+
+
+def _turns(given: str | list[TurnEntry]) -> Conversation:
+    if isinstance(given, str):
+        return (Message("user", given.strip()),)
+    return tuple(Message(turn.role, turn.content.strip()) for turn in given)
 
 
 def is_prompt(turns: Conversation) -> bool:

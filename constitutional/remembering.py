@@ -1,8 +1,8 @@
 """The engine as one row of a run sees it: remembered, scheduled, counted, and mended when it dies.
 
 A stage awaits `generate` and `choose` of what looks like any other engine. Behind them, in this order: a generation
-that the ledger remembers is answered at once; otherwise the request waits for a slot, is recorded as sent, goes to the
-real engine, and its answer is stored before the stage sees it. When the engine dies it is started again, and each request that
+that the ledger remembers is answered at once, one that another row is just asking for when it is answered; otherwise the request
+waits for a slot, is recorded as sent, goes to the real engine, and its answer is stored before the stage sees it. When the engine dies it is started again, and each request that
 was in flight is then tried alone, so that the one that kills it is found; after three deaths the row has failed.
 """
 
@@ -22,10 +22,9 @@ from constitutional.errors import BadAnswer, EngineDied, EngineError
 from constitutional.ledger import Ledger
 from constitutional.records import Choice, Generation, Message, Row, Sampling
 from constitutional.scheduler import Scheduler
+from constitutional.supervisor import Supervisor
 
 DEATHS_OF_A_ROW = 3  # tries of a row that keeps killing the engine
-DEATHS_IN_A_ROW = 12  # deaths of the engine without one answer between them, then it is given up
-_STARTS = 3
 
 T = TypeVar("T")
 
@@ -97,62 +96,6 @@ class Stats:
         return monotonic() - self.started
 
 
-class Supervisor:
-    """Starts a dead engine again, once for all who noticed."""
-
-    def __init__(self, engine: Engine, stats: Stats) -> None:
-        self.engine, self.stats = engine, stats
-        self.lives = 0
-        self.deaths_in_a_row = 0
-        self.fatal: EngineError | None = None
-        self._mending = asyncio.Lock()
-
-    async def revive(self, life: int, cause: EngineError) -> None:
-        """Make sure that a life later than `life` has begun.
-
-        Raises:
-            EngineDied: it keeps dying, or does not come up.
-        """
-        async with self._mending:
-            if self.fatal:
-                raise self.fatal
-            if self.lives > life:
-                return
-            self.deaths_in_a_row += 1
-            if self.deaths_in_a_row > DEATHS_IN_A_ROW:
-                self.fatal = EngineDied(
-                    f"the engine died {self.deaths_in_a_row} times without one answer between ({cause}); "
-                    "what is finished is kept, and the same command goes on from there"
-                )
-                raise self.fatal
-            await self._start_again()
-            self.lives += 1
-            self.stats.restarts += 1
-
-    async def alive(self) -> int:
-        """Wait while the engine is being started again; the number of its life."""
-        if self._mending.locked():
-            async with self._mending:
-                pass
-        if self.fatal:
-            raise self.fatal
-        return self.lives
-
-    async def _start_again(self) -> None:
-        for attempt in range(_STARTS):
-            try:
-                await self.engine.close()
-                await self.engine.start()
-                return
-            except EngineDied as error:
-                if attempt + 1 == _STARTS:
-                    self.fatal = EngineDied(
-                        f"the engine did not come up again after {_STARTS} tries: {error}"
-                    )
-                    raise self.fatal from error
-                await asyncio.sleep(2.0**attempt)
-
-
 class RequestKeys:
     """Keys of generations under one engine: hashes of all that determines them."""
 
@@ -187,7 +130,7 @@ class RequestKeys:
 
 @dataclass(slots=True)
 class Shared:
-    """What the rows of a run share."""
+    """What the rows of a run share; `asked` holds the keys of the requests that are not answered yet."""
 
     engine: Engine
     ledger: Ledger
@@ -195,6 +138,7 @@ class Shared:
     stats: Stats
     scheduler: Scheduler
     supervisor: Supervisor
+    asked: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
 
 class RowEngine:
@@ -250,26 +194,47 @@ class RowEngine:
     ) -> Choice:
         """See `Engine.choose`; what is remembered is not scored again."""
         key = self._shared.keys.choice(messages, options, terminator)
-        if (value := self._recall(key)) is not None:
+        if (value := await self._known(key)) is not None:
             return Choice(tuple(value[0]), value[1], value[2])
 
         async def ask() -> Choice:
             return await self._shared.engine.choose(messages, options, terminator)
 
-        choice = await self._ask(ask, lambda c: (key, [c.logprobs, c.other_logprob, c.prompt_tokens]))
+        choice = await self._once(key, ask, lambda c: [c.logprobs, c.other_logprob, c.prompt_tokens])
         self._count(choice.prompt_tokens, 0, choice.cached_tokens)
         return choice
 
-    def _recall(self, key: str) -> list[Any] | None:
-        value = self._shared.ledger.recall(key)
-        if value is not None:
-            self._shared.stats.recalled += 1
-            self._depth += 1
+    async def _known(self, key: str) -> list[Any] | None:
+        """What is remembered under a key, or will be when somebody else's same request is answered; None: it is to be asked."""
+        shared = self._shared
+        while (value := shared.ledger.recall(key)) is None:
+            if (answered := shared.asked.get(key)) is None:
+                return None
+            if self.holds_start:  # it needs no slot to wait, and who asks may wait for just this one
+                self.holds_start = False
+                shared.scheduler.skip()
+            await asyncio.shield(answered)  # it fails as the request does
+        shared.stats.recalled += 1
+        self._depth += 1
         return value
+
+    async def _once(self, key: str, ask: Callable[[], Awaitable[T]], kept: Callable[[T], list[Any]]) -> T:
+        """Send a request whose answer is not known; whoever needs the same answer meanwhile waits for it."""
+        answered = self._shared.asked[key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._ask(ask, lambda answer: (key, kept(answer)))
+        except Exception as error:
+            answered.set_exception(error)
+            answered.exception()  # nobody may be waiting to retrieve it
+            raise
+        finally:
+            del self._shared.asked[key]
+            if not answered.done():  # answered, or given up here: then the next one asks
+                answered.set_result(None)
 
     async def _draw(self, messages: Sequence[Message], sampling: Sampling) -> Generation:
         key = self._shared.keys.generation(messages, sampling)
-        if (value := self._recall(key)) is not None:
+        if (value := await self._known(key)) is not None:
             text, finish_reason, prompt_tokens, completion_tokens, escaped = value
             return Generation(text, finish_reason, prompt_tokens, completion_tokens, 0, escaped)
 
@@ -281,9 +246,10 @@ class RowEngine:
                 raise BadAnswer(f"the text is not valid Unicode: {error}") from error
             return got
 
-        got = await self._ask(
+        got = await self._once(
+            key,
             ask,
-            lambda g: (key, [g.text, g.finish_reason, g.prompt_tokens, g.completion_tokens, g.escaped]),
+            lambda g: [g.text, g.finish_reason, g.prompt_tokens, g.completion_tokens, g.escaped],
         )
         self._count(got.prompt_tokens, got.completion_tokens, got.cached_tokens)
         return got

@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from constitutional.atomic import replace_file, sync_folder
+from constitutional.database import dump
 from constitutional.errors import ConfigError, RunLockedError
 from constitutional.ledger import Ledger
 from constitutional.records import Row
@@ -26,6 +27,7 @@ from constitutional.records import Row
 MANIFEST, LEDGER, CARD, ENGINE_LOG = "manifest.json", "ledger.sqlite", "README.md", "engine.log"
 _ROWS_AT_A_TIME = 1000
 _OURS = {MANIFEST, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", CARD, ENGINE_LOG, "data", ".lock", "report.html"}
+_OURS |= {"audit.json", "figures"}
 _BEFORE_LEDGER = {".lock", ENGINE_LOG}  # a README or data without a manifest are somebody else's
 
 
@@ -116,9 +118,7 @@ class RunDirectory:
             values = {name: value() if callable(value) else value for name, value in manifest.items()}
             full = {"format": 1, **values, "data": files}
             replace_file(self.path / CARD, _card(full).encode())
-            replace_file(
-                self.path / MANIFEST, (json.dumps(full, indent=2, ensure_ascii=False) + "\n").encode()
-            )
+            replace_file(self.path / MANIFEST, (dump(full, indent=2) + "\n").encode())
         except OSError as error:
             raise ConfigError(
                 f"{self.path} can't be written ({error.strerror or error}): free some space and run the same command "

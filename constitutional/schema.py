@@ -93,7 +93,11 @@ def _problem(document: Document, model: type[BaseModel], detail: ErrorDetails) -
     inside = _inside(document, steps[:-1] if kind == "missing" else steps)
     if kind == "missing":
         return Problem(f"{str(steps[-1])!r} is missing; add it", document.place(*inside), "missing-key")
-    return Problem(_message(detail), document.place(*inside), "wrong-value")
+    message = _message(detail)
+    if kind in ("model_type", "model_attributes_type") and isinstance(detail["input"], str):
+        keys = [key for owner in _models_at(model, steps) for key in _keys(owner)]
+        message += f"; write its keys, as '{keys[0]}: …'" if keys else ""
+    return Problem(message, document.place(*inside), "wrong-value")
 
 
 def _message(detail: ErrorDetails) -> str:
@@ -117,6 +121,8 @@ def _message(detail: ErrorDetails) -> str:
 
 def _hint(kind: str, value: object) -> str:
     """How to write what was meant, where that is known."""
+    if kind == "list_type" and isinstance(value, dict) and value:
+        return "; begin each entry with '- '"
     if not isinstance(value, str) or len(value) > 40:
         return ""
     if kind == "list_type" and _PLAIN.fullmatch(value):

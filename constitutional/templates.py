@@ -352,11 +352,6 @@ def stay_inside(folder: Path, path: Path) -> None:
         )
 
 
-def _examples(folder: Path, marker: str) -> tuple[Example, ...]:
-    stay_inside(folder, folder / "examples.yaml")
-    return load_examples(folder / "examples.yaml", marker)
-
-
 def _is_position(key: nodes.Node) -> bool:
     """Whether what stands in brackets is a number or a slice, and so names no field."""
     if isinstance(key, nodes.Neg):

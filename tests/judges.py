@@ -6,9 +6,12 @@ import re
 
 from constitutional import Constitution, Principle
 from constitutional.assignment import content_hash
+from constitutional.engines.chat import ChatEncoder
+from constitutional.engines.options import score_options
 from constitutional.feedback import Comparison
 from constitutional.records import Message
 from tests.helpers import CountingEngine
+from tests.tiny import tiny_tokenizer
 
 _SHOWN = re.compile(r"\nA:\n> (.*)\nB:\n> (.*)\nQuestion: (.*)$")
 
@@ -69,6 +72,20 @@ class Judge(CountingEngine):
         if messages[-1].content.endswith("("):
             return "A)" if drawn < self.believes(messages) else "B)."
         return f"I lean by {drawn:.6f}."
+
+
+class Overflowing(CountingEngine):
+    """Scores options as engines with a model do; where `overflows(messages)`, the model's log-probabilities are no numbers."""
+
+    def __init__(self, overflows, **more):
+        super().__init__(**more)
+        self._overflows, self._encoder = overflows, ChatEncoder(tiny_tokenizer())
+
+    async def choose(self, messages, options, terminator=None):
+        async def next_logprobs(ids, token_ids):
+            return [math.nan if self._overflows(messages) else -1.5] * len(token_ids)
+
+        return await score_options(self._encoder, messages, options, terminator, next_logprobs)
 
 
 def lean(messages):

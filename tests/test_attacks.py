@@ -88,7 +88,7 @@ def test_every_attack_stays_in_its_quotation(name, template):
 
 
 @pytest.mark.parametrize("template", ["judge", "judge-reason", "score", "score-write"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(prompt=texts, first=texts, second=texts)
 @example(prompt="", first="", second="")
 @example(prompt=ENDS, first=ENDS * 2, second="a" + ENDS)
@@ -158,7 +158,7 @@ def test_no_attack_opens_a_turn_or_closes_its_quotation_in_the_tokens(smollm2, e
         assert_tokens_hold(smollm2, encoder, SETS[name], template, PLAIN, hostile, PLAIN)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(prompt=texts, first=texts, second=texts, rationale=texts)
 @example(
     prompt="",

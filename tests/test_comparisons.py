@@ -56,6 +56,39 @@ def error_of(source, **settings):
 # What a row may be
 
 
+@pytest.mark.parametrize("names", [("chosen", "rejected"), ("response1", "response2"), ("responses",)])
+@pytest.mark.parametrize("asked", ["text", "system", "talk", "neighbours"])
+@pytest.mark.parametrize("repeats", ["no", "messages", "transcript"])
+def test_any_response_may_repeat_the_prompt(one, names, asked, repeats):
+    user, answer = Message("user", "Tea?"), Message("assistant", "Why?")
+    prompt = {
+        "text": (user,),
+        "system": (Message("system", "Be brief."), user),
+        "talk": (user, answer, Message("user", "I: tired.")),
+        "neighbours": (user, user),
+    }[asked]
+
+    def response(text):
+        turns = (*prompt, Message("assistant", text))
+        if repeats == "messages":
+            return [turn.to_row() for turn in turns]
+        spoken = "".join(f"\n\n{SPEAKERS[m.role]}: {m.content}" for m in turns if m.role != "system")
+        return spoken if repeats == "transcript" else text
+
+    given = [response("Tea."), response("Coffee.")]
+    row = {"responses": given} if names == ("responses",) else dict(zip(names, given, strict=True))
+    found = one({"prompt": [turn.to_row() for turn in prompt], **row})
+    assert (found.comparison.prompt, found.comparison.responses) == (prompt, ("Tea.", "Coffee."))
+
+
+def test_a_response_that_is_a_transcript_of_something_else_is_a_text(one):
+    other = "Human: Coffee?\n\nAssistant: Tea."
+    assert one({**PAIR, "responses": [other, "Human: enough."]}).comparison.responses == (
+        other,
+        "Human: enough.",
+    )
+
+
 def test_our_own_rows_are_taken_as_they_are(one):
     row = one({**PAIR, "id": "a"})
     assert row.comparison == Comparison("a", ASKED, ("Tea.", "Coffee."))
@@ -93,6 +126,16 @@ def test_our_own_rows_are_taken_as_they_are(one):
             "incorrects": [" Coffee."],
         },
         {"instruction": "Tea or coffee?", "input": "", "chosen": "Tea.", "rejected": "Coffee."},
+        {  # as transcripts, with a prompt beside them
+            "prompt": "Tea or coffee?",
+            "chosen": "\n\nHuman: Tea or coffee?\n\nAssistant: Tea.",
+            "rejected": "Human: Tea or coffee?\n\nAssistant: Coffee.",
+        },
+        {
+            "prompt": "\n\nHuman: Tea or coffee?\n\nAssistant:",
+            "chosen": "\n\nHuman: Tea or coffee?\n\nAssistant: Tea.",
+            "rejected": "\n\nHuman: Tea or coffee?\n\nAssistant: Coffee.",
+        },
     ],
 )
 def test_a_chosen_response_comes_first_and_is_better_for_certain(one, row):
@@ -136,6 +179,14 @@ def test_a_closing_bracket_at_the_end_of_an_option_belongs_to_it(one):
     assert one(row).comparison.responses == ("[a, b]", "c]")
 
 
+@pytest.mark.parametrize("between", ["\n", " ", " \n", "\t\n "])
+def test_white_space_without_end_between_the_options_is_read_in_one_pass(between):
+    """Tried in pairs of places, a million characters would take an hour."""
+    text = OPTIONS.format("a", "b").replace("a]]]\n", f"a]]]{between * 1_000_000}x")
+    with pytest.raises(BadRow, match="bad_options"):
+        row_comparison({"prompt": text, "corrects": [" (A)"], "incorrects": [" (B)"]})
+
+
 @given(*[st.text(st.sampled_from("ab[]()AB \n:"), max_size=30)] * 2, st.booleans())
 def test_options_come_out_as_they_were_or_not_at_all(first, second, forge):
     if forge:
@@ -149,6 +200,22 @@ def test_options_come_out_as_they_were_or_not_at_all(first, second, forge):
     else:
         assert not forge
         assert (found.responses, found.human) == ((first.strip(), second.strip()), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "human", "votes"),
+    [
+        ({"probability": 0.2, "votes": [2, 2, 2]}, 0.2, None),
+        ({"chosen_probability": 0.7, "probability": 0.2, "votes": [2]}, 0.7, None),
+        ({"votes": [2, 2, 1]}, 1 / 3, 3),
+        ({"annotator1": 1, "annotator2": 0}, (1 + 1 / 2) / 2, 2),
+        ({"votes": [None]}, 1.0, None),
+        ({}, 1.0, None),
+    ],
+)
+def test_what_was_said_of_a_chosen_response_goes_before_that_it_was_chosen(one, fields, human, votes):
+    found = one({"prompt": "Tea?", "chosen": "Tea.", "rejected": "No.", **fields})
+    assert (found.human, found.votes) == (human, votes)
 
 
 def test_instruction_and_input_make_one_user_turn(one):
@@ -234,6 +301,7 @@ BAD = {
     ],
     "several_turns": [
         {"prompt": "a", "chosen": [TURN, {"role": "assistant", "content": "b"}], "rejected": "c"},
+        {"prompt": "a", "responses": ["Human: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: d", "e"]},
         {
             "chosen": "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: d",
             "rejected": "\n\nHuman: a\n\nAssistant: e\n\nHuman: c\n\nAssistant: d",
@@ -244,7 +312,7 @@ BAD = {
     ]
     + [{"prompt": "a", "chosen": "b", "rejected": "c", "chosen_probability": 2}],
     "bad_vote": [{**PAIR, "votes": [1, 3]}, {**PAIR, "annotator1": "yes"}, {**PAIR, "votes": [True]}],
-    "bad_weight": [{**PAIR, "weight": value} for value in (0, -1, "heavy", "inf")],
+    "bad_weight": [{**PAIR, "weight": value} for value in (0, -1, "heavy", "inf", 1e308, 5e-324)],
     "bad_options": [
         {"prompt": text, "corrects": [right], "incorrects": [wrong]}
         for text, right, wrong in [

@@ -77,7 +77,7 @@ def test_cards_training_state_and_other_checkpoints_do_not_count(tmp_path, name)
     assert fingerprint_folder(folder) == before
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.lists(st.dictionaries(st.sampled_from(DETERMINING), st.binary(max_size=3)), min_size=2, max_size=2))
 def test_two_folders_have_one_fingerprint_exactly_where_names_and_contents_agree(tmp_path, contents):
     prints = []

@@ -1,5 +1,6 @@
 """Two files of responses, joined: every row of both in a pair, or with the reason why it is in none."""
 
+import gzip
 import json
 
 import pytest
@@ -129,6 +130,57 @@ def test_a_response_knows_what_made_it(join):
     first, second = row.responses
     assert (first.model, first.temperature, first.finish_reason) == ("m", 0.5, "length")
     assert (second.model, second.temperature, second.finish_reason) == ("two", None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "made_of"), [("0.7", 0.7), (" ", None), ("", None), (0, 0.0), (None, None)]
+)
+def test_a_temperature_may_be_a_text_as_csv_has_it(join, given, made_of):
+    (row,) = join(
+        [{"id": "a", "prompt": Q1, "response": "1", "temperature": given}], [{"id": "a", "response": "2"}]
+    )
+    assert row.responses[0].temperature == made_of
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("given", [float("nan"), float("inf"), 10**400, "warm", True, [1]])
+def test_a_temperature_that_is_none_costs_its_row_alone(join, given, first):
+    rows = [{"id": name, "prompt": Q1, "response": name} for name in "ab"]
+    bad = [{**rows[0], "temperature": given}, rows[1]]
+    others = [{**row, "response": "x"} for row in rows]
+    found = list(join(bad, others) if first else join(others, bad))
+    assert sorted(row.reason or "" for row in found) == ["", "no_partner", "wrong_type"]
+    (reason,) = (row.detail for row in found if row.reason == "wrong_type")
+    assert ".jsonl:1: temperature: " in reason
+    assert [row.id for row in found if row.responses] == ["b"]
+
+
+def test_a_limit_leaves_out_what_may_go_with_rows_that_were_not_read(join):
+    first = [{"id": str(n), "prompt": Q1, "response": "1"} for n in range(5)]
+    second = [{"id": str(n), "response": "2"} for n in (7, 1, 2, 3, 0)]
+    found = pairs(join(first, second, limit=2))
+    assert [row[0] for row in found] == ["0", "1"] and all(len(row) == 4 for row in found)
+    whole = pairs(join(first, second, limit=6))
+    assert whole == pairs(join(first, second)) and ("7", "no_partner") in whole
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_bad_row_is_an_occurrence_of_its_prompt_too(join, first):
+    """So that what was the second answer here is never paired with the first one there."""
+    bad = [{"prompt": Q1, "response": None}, {"prompt": Q1, "response": "second"}]
+    good = [{"prompt": Q1, "response": "first"}, {"prompt": Q1, "response": "second too"}]
+    found = pairs(join(bad, good) if first else join(good, bad))
+    assert [set(row[2:]) for row in found if len(row) == 4] == [{"second", "second too"}]
+    assert sorted(row[1] for row in found if len(row) == 2) == ["missing_responses", "no_partner"]
+
+
+def test_a_model_is_called_what_its_file_is_called_without_known_endings(tmp_path):
+    files = [tmp_path / name for name in ("llama-3.1-8b.jsonl", "llama-3.1-70b.json.gz")]
+    for path in files:
+        text = json.dumps({"prompt": Q1, "response": path.name}).encode()
+        path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    (row,) = ResponseJoin(*files)
+    assert [response.model for response in row.responses] == ["llama-3.1-8b", "llama-3.1-70b"]
 
 
 def test_files_of_one_name_are_told_apart_by_their_paths(tmp_path):

@@ -360,7 +360,7 @@ ENDS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(INPUTS, st.lists(ENDS, max_size=12), st.booleans()), min_size=1, max_size=4))
 def test_after_any_sequence_of_plans_the_counts_add_up_and_every_input_is_there_once(rounds):
     ledger = Ledger(":memory:")

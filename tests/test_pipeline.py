@@ -315,3 +315,71 @@ def test_reading_rows_by_kind_uses_an_index(ledger):
         query = f"EXPLAIN QUERY PLAN SELECT * FROM rows WHERE {where} ORDER BY ordinal LIMIT 9"
         plan = " ".join(row[3] for row in ledger.db.execute(query))
         assert "SEARCH" in plan and "TEMP B-TREE" not in plan
+
+
+# ---------------------------------------------------------------------- the same request of several rows
+
+
+class Asked(ScriptedEngine):
+    """Keeps what it was asked."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.asked = []
+
+    async def generate(self, messages, sampling, n=1):
+        self.asked.append(messages[-1].content)
+        return await super().generate(messages, sampling, n)
+
+
+def same_questions(count):
+    """Work that asks `count` questions at once, the same for every row."""
+
+    async def ask(id, input, engine):
+        got = await asyncio.gather(
+            *(engine.generate([Message("user", f"question {n}")], Sampling()) for n in range(count))
+        )
+        return Outcome("ok", result={"texts": [one[0].text for one in got]})
+
+    return {"row": Work(ask, count)}
+
+
+@pytest.mark.parametrize("slots", [1, 2, 16])
+def test_what_several_rows_ask_at_the_same_time_is_asked_once(ledger, slots):
+    fill(ledger, 12)
+    engine = Asked(latency=0.002)
+    stats = asyncio.run(Pipeline(ledger, engine, same_questions(3), slots=slots).run())
+    assert sorted(engine.asked) == ["question 0", "question 1", "question 2"]
+    assert (stats.rows["ok"], stats.generated, stats.recalled) == (12, 3, 33)
+    assert len({str(stored.result["texts"]) for stored in ledger.rows()}) == 1
+
+
+def test_a_shared_request_that_fails_fails_for_all_who_wait_and_is_not_remembered(ledger):
+    fill(ledger, 5)
+
+    def answer(messages, sampling):
+        raise EngineTimeout("too late")
+
+    engine = Asked(answer, latency=0.002)
+    stats = asyncio.run(Pipeline(ledger, engine, same_questions(1)).run())
+    assert (engine.asked, stats.rows["failed"]) == (["question 0"], 5)
+    assert count_generations(ledger) == 0
+
+
+def test_who_waits_for_a_row_that_is_given_up_asks_itself(ledger):
+    fill(ledger, 2)
+
+    async def ask(id, input, engine):
+        request = engine.generate([Message("user", "the same")], Sampling())
+        if id == "r000":  # asks first, and has no patience
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(request, 0.05)
+            return Outcome("ok")
+        await asyncio.sleep(0.002)
+        (got,) = await request
+        return Outcome("ok", result={"text": got.text})
+
+    engine = Asked(latency=0.1)
+    asyncio.run(Pipeline(ledger, engine, {"row": Work(ask, 1)}).run())
+    assert engine.asked == ["the same"] * 2
+    assert [bool(stored.result) for stored in ledger.rows()] == [False, True]

@@ -43,6 +43,12 @@ def one(tmp_path, row):
         ({**PAIR, "votes": [1, 1, 2, 0]}, "Tea.", (2 + 0.5) / 4, True),
         ({**PAIR, "votes": [2]}, "Coffee.", 1.0, False),
         ({**PAIR, "votes": [2, None]}, "Coffee.", 1.0, False),
+        ({"prompt": "Tea?", "chosen": "Tea.", "rejected": "No.", "probability": 0.2}, "No.", 0.8, True),
+        ({"prompt": "Tea?", "chosen": "Tea.", "rejected": "No.", "chosen_probability": 0.9, "probability": 0.2}, "Tea.", 0.9, True),
+        ({"prompt": "Tea?", "chosen": "Tea.", "rejected": "No.", "votes": [2, 2, 1]}, "No.", 2 / 3, True),
+        ({"prompt": "Tea?", "chosen": "Tea.", "rejected": "No.", "annotator1": 1}, "Tea.", 1.0, False),
+        ({"prompt": "Tea?", "chosen": "Tea.", "rejected": "No.", "votes": [None]}, "Tea.", 1.0, False),
+        ({"prompt": "Tea?", "corrects": ["Tea."], "incorrects": ["No."], "probability": 0.2}, "Tea.", 1.0, False),
         ({"instruction": "Sort.", "input": "b a", "response1": "a b", "response2": "b a", "annotator1": 1, "annotator2": 1, "annotator3": 0}, "a b", (2 + 0.5) / 3, True),
         ({**PAIR, "ranking": [2, 1]}, "Coffee.", 1.0, False),
         ({**PAIR, "ratings": [4, 2.5]}, "Tea.", 1.0, False),
@@ -68,6 +74,8 @@ def test_a_tie_is_kept_at_one_half_whatever_the_order_of_the_responses(tmp_path,
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=6), st.booleans())
 def test_a_ranking_makes_all_its_pairs_which_weigh_one_together(tmp_path_factory, values, rated):
     """Places and ratings run opposite ways; a pair says what they say of its two responses, ties at one half."""
+    if not rated:  # the best place is 1
+        values = [value - min(values) + 1 for value in values]
     responses = [f"Answer {number}." for number in range(len(values))]
     row = {"id": "r", "prompt": "Well?", "responses": responses, "ratings" if rated else "ranking": values}
     (found,) = read(tmp_path_factory.mktemp("ranked"), row)
@@ -128,12 +136,18 @@ def test_a_row_s_own_weight_multiplies_that_of_its_pairs(tmp_path):
         ({**PAIR, "ranking": [1]}, "bad_ranking"),
         ({**PAIR, "ranking": [0, 1]}, "bad_ranking"),
         ({**PAIR, "ranking": [1, None]}, "bad_ranking"),
+        ({**PAIR, "ranking": [5, 7]}, "bad_ranking"),
+        ({**PAIR, "ranking": [1, 1.5]}, "bad_ranking"),
+        ({"prompt": "?", "responses": ["a"] * 257, "ranking": [1] * 257}, "bad_ranking"),
+        ({"prompt": "?", "responses": ["a"] * 257, "ratings": [1] * 257}, "bad_ratings"),
         ({**PAIR, "ranking": "12"}, "bad_ranking"),
         ({**PAIR, "ranking": [1, "second"]}, "bad_ranking"),
         ({**PAIR, "ranking": [1, True]}, "bad_ranking"),
         ({**PAIR, "ratings": [1, 2, 3]}, "bad_ratings"),
         ({**PAIR, "ratings": [1, float("nan")]}, "bad_ratings"),
         ({**PAIR, "ratings": [1, 2], "weight": 0}, "bad_weight"),
+        ({**PAIR, "ratings": [1, 2], "weight": 1e308}, "bad_weight"),
+        ({**PAIR, "ratings": [1, 2], "weight": 5e-324}, "bad_weight"),
         ({"prompt": "?", "responses": ["a"], "ranking": [1]}, "missing_responses"),
         ({"prompt": "?", "ranking": [1, 2]}, "missing_responses"),
         ({"prompt": "?", "responses": ["a", " "], "ranking": [1, 2]}, "empty_response"),
@@ -154,6 +168,31 @@ def test_a_row_that_makes_no_pair_says_why_and_spoils_no_other(tmp_path, row, re
 def test_an_id_given_twice_is_taken_once(tmp_path):
     rows = read(tmp_path, {"id": 7, **PAIR, "votes": [1]}, {"id": 7, **PAIR, "votes": [2]})
     assert [(row.id, row.reason) for row in rows] == [("7", None), ("7 (duplicate 2)", "duplicate_id")]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_row_that_is_called_like_a_ranking_s_pair_shares_no_id_with_it(tmp_path, turned):
+    ranking = {"id": "x", "prompt": "Well?", "responses": ["a", "b", "c"], "ranking": [1, 2, 3]}
+    rows = [ranking, {"id": "x#0-1", **PAIR, "votes": [1]}]
+    found = read(tmp_path, *(rows[::-1] if turned else rows))
+    ids = [pair.id for row in found for pair in row.pairs]
+    assert len(ids) >= 3 and len(set(ids)) == len(ids)
+
+
+CHAT = [{"role": "user", "content": "Well?"}]
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        ["a", "b", "c"],
+        [[*CHAT, {"role": "assistant", "content": text}] for text in "abc"],
+        [f"\n\nHuman: Well?\n\nAssistant: {text}" for text in "abc"],
+    ],
+)
+def test_ranked_responses_may_repeat_the_prompt(tmp_path, responses):
+    (found,) = read(tmp_path, {"prompt": "Well?", "responses": responses, "ranking": [3, 1, 2]})
+    assert [(p.chosen, p.rejected) for p in found.pairs] == [("b", "a"), ("c", "a"), ("b", "c")]
 
 
 def test_ids_do_not_depend_on_the_order_of_rows_or_responses(tmp_path):
@@ -194,10 +233,24 @@ def test_a_file_of_something_else_is_refused_with_the_nearest_column(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("a/human.jsonl.gz", "human"), ("runs/labels", "labels"), ("owner/data:config", "data-config")],
+    [
+        ("a/human.jsonl.gz", "human"),
+        ("a/llama-3.1-8b.jsonl", "llama-3.1-8b"),
+        ("a/v1.2.JSON.GZ", "v1.2"),
+        ("a/pairs.v2.parquet", "pairs.v2"),
+        ("runs/labels", "labels"),
+        ("runs/labels-0.7", "labels-0.7"),
+        ("owner/data:config", "data-config"),
+        ("owner/data-1.5", "data-1.5"),
+    ],
 )
-def test_a_source_is_called_what_its_file_is_called(path, name):
+def test_a_source_is_called_what_its_file_is_called_without_known_endings(path, name):
     assert source_name(path) == name
+
+
+def test_a_folder_is_called_by_its_whole_name(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    assert source_name(tmp_path / "run.json") == "run.json"
 
 
 def test_every_reason_is_documented():

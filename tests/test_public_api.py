@@ -9,6 +9,7 @@ import constitutional
 
 NAMES = [
     "AcceptSettings",
+    "AuditReport",
     "Chain",
     "Choice",
     "CompareSettings",
@@ -37,6 +38,8 @@ NAMES = [
     "ScriptedEngine",
     "Vote",
     "__version__",
+    "audit_labeler",
+    "audit_labeler_async",
     "build_comparisons",
     "build_comparisons_async",
     "build_sl_cai",

@@ -194,7 +194,7 @@ def test_a_request_cancelled_in_the_turn_it_was_granted_gives_its_slot_back():
     asyncio.run(play())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     slots=st.integers(1, 5),
     steps=st.lists(st.integers(0, 4), min_size=1, max_size=16),

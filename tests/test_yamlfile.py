@@ -208,7 +208,7 @@ def test_the_error_is_of_the_class_asked_for(tmp_path):
         load_yaml(tmp_path / "none.yaml", error=ConfigError)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200) | st.text("ab:-?[]{}&*!|>'\"%@#<\\x0u \n\t=~1.,", max_size=60).map(str.encode))
 def test_no_bytes_raise_anything_but_an_input_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -231,7 +231,7 @@ json_like = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.text("abcdef", min_size=2), json_like, max_size=4))
 def test_what_yaml_writes_is_read_back_the_same(tmp_path_factory, value):
     class Plain(yaml.SafeDumper):
@@ -261,7 +261,11 @@ def test_a_valid_document_becomes_its_model(load):
         ("title: x\nseed: -1", "seed: must be at least 0, not the number -1"),
         ("title: x\nflag: 1", "flag: must be true or false, not the number 1"),
         ("title: x\nsteps: {}", "steps: must be a list, not a mapping"),
-        ("title: x\nsteps: [a]", ":2:9: steps.0: must be a mapping, not the text 'a'"),
+        ("title: x\nsteps: {a: 1}", "steps: must be a list, not a mapping; begin each entry with '- '"),
+        (
+            "title: x\nsteps: [a]",
+            ":2:9: steps.0: must be a mapping, not the text 'a'; write its keys, as 'name: …'",
+        ),
         ("title: x\nsede: 1", ":2:1: sede: unknown key 'sede'; did you mean 'seed'?"),
         (
             "title: x\nsteps:\n- name: a\n  wieght: 1",

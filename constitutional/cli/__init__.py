@@ -35,6 +35,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "label",
         "Label comparisons: soft AI-feedback preferences from a judge and a constitution.",
     ),
+    "audit": (
+        f"{_HERE}.audit",
+        "audit",
+        "Measure how good a labeler is against people, and which settings suit it.",
+    ),
     "score": (f"{_HERE}.score", "score", "Score single responses from -1 to 1 under a constitution."),
     "mix": (
         f"{_HERE}.mix",
@@ -80,7 +85,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     """Constitutional AI: from a written constitution to critique-and-revision data and an aligned model.
 
     Exit codes: 0 done, 1 some rows failed, 2 bad input or configuration, 3 something has to be installed first,
-    4 the engine died for good, 130 interrupted.
+    4 the engine died for good, 5 a threshold of an evaluation was missed, 130 interrupted.
     """
     ctx.obj = {"debug": debug}
 
@@ -92,6 +97,7 @@ def main(args: Sequence[str] | None = None) -> None:
         args: what follows the program's name; None takes it from the process.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    _open_streams()
     given = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in given
     # anywhere on the line, since it is added to the end of a command that has just failed
@@ -122,6 +128,20 @@ def main(args: Sequence[str] | None = None) -> None:
         _explain(_named(error), debug)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """Lead standard streams that are closed to nowhere: the next file to be opened, a ledger, would be taken for one of them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.set_inheritable(nowhere, True)  # an engine's processes write to them, too
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(nowhere, number)
+        setattr(sys, name, os.fdopen(nowhere, "w" if number else "r", encoding="utf-8"))
 
 
 def _leave_stdout() -> int:

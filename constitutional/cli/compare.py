@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from constitutional.cli.config import config_option, settings_from
-from constitutional.cli.engine_options import engine_options, engine_settings
+from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
 from constitutional.errors import ConfigError
 from constitutional.stages.compare import CompareSettings
 
@@ -48,11 +48,7 @@ _NOT_FOR_FILES = (
     show_default=True,
     help="Given once, of all responses; else once for each.",
 )
-@click.option("--top-p", type=float, default=_DEFAULTS["top_p"], show_default=True)
-@click.option("--top-k", type=int, default=_DEFAULTS["top_k"], show_default=True, help="0 keeps every token.")
-@click.option(
-    "--max-tokens", type=int, default=_DEFAULTS["max_tokens"], show_default=True, help="Of each response."
-)
+@sampling_options(CompareSettings, of="each response", temperature=False)
 @click.option(
     "--redraws",
     type=int,
@@ -80,7 +76,11 @@ _NOT_FOR_FILES = (
 @click.option(
     "--split", default="train", show_default=True, help="Of a data set from the hub or saved by datasets."
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Read this many rows at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Read this many rows at most; of two files of responses, of the first.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it costs; generate nothing.")
 @click.option(
     "--rebuild", is_flag=True, help="Allow a change that redoes every row, as of model or sampling."
@@ -174,4 +174,7 @@ def _lines(counts: dict[str, Any]) -> list[str]:
     found += [f"{counts['redraws']:,} responses drawn again"] if counts["redraws"] else []
     cut = counts["truncated_responses"]
     found += [f"{cut:,} responses cut off by the token limit"] if cut else []
+    dropped, escaped = counts["dropped_turns"], counts["escaped"]
+    found += [f"{dropped:,} of the oldest turns dropped to fit the context"] if dropped else []
+    found += [f"{escaped:,} special tokens made harmless"] if escaped else []
     return ["; ".join(found)] if found else []

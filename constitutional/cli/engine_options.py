@@ -1,4 +1,4 @@
-"""The options that choose and set up an engine, the same for every command that needs one."""
+"""The options that choose and set up an engine, and how it samples: the same for every command that needs one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from pydantic import BaseModel
 
 from constitutional.cli.config import settings_from
 from constitutional.engines import EngineSettings
@@ -49,6 +50,38 @@ def engine_options(command: F) -> F:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def sampling_options(settings: type[BaseModel], *, of: str, temperature: bool = True) -> Callable[[F], F]:
+    """Give a command the options of sampling.
+
+    Args:
+        settings: has the defaults.
+        of: what is sampled, as `each response`.
+        temperature: False for a command that has its own option for it.
+    """
+    default = {name: field.default for name, field in settings.model_fields.items()}
+    options = [
+        click.option("--top-p", type=float, default=default["top_p"], show_default=True),
+        click.option(
+            "--top-k", type=int, default=default["top_k"], show_default=True, help="0 keeps every token."
+        ),
+        click.option(
+            "--max-tokens", type=int, default=default["max_tokens"], show_default=True, help=f"Of {of}."
+        ),
+    ]
+    if temperature:
+        warmth = click.option(
+            "--temperature", type=float, default=default["temperature"], show_default=True, help=f"Of {of}."
+        )
+        options.insert(0, warmth)
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def engine_settings(values: dict[str, Any]) -> EngineSettings:

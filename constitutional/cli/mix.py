@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -82,7 +83,7 @@ def mix(**values: Any) -> None:
     hash, so a larger mix contains the smaller one. If a check fails nothing is written, and the exit code is 2.
     """
     from constitutional.cli.show_mix import print_findings
-    from constitutional.cli.text import data_console
+    from constitutional.cli.text import data_console, json_text
     from constitutional.jobs.mix import plan_mix, publish_mix, refuse_out
 
     sources = _sources(values["sources"])
@@ -93,7 +94,6 @@ def mix(**values: Any) -> None:
     }
     settings, out = settings_from(MixSettings, given), Path(values["out"])
     splits = _by_name("--split", values["split"], str)
-    _refuse_unknown_splits(splits, sources)
     refuse_out(out, sources)
     with _Progress() as progress:
         plan = plan_mix(sources, settings=settings, splits=splits, reading=progress.reading)
@@ -105,7 +105,7 @@ def mix(**values: Any) -> None:
             report = publish_mix(plan, out)
     # only now, since whoever reads the tables may go away in the middle of them
     if values["as_json"]:
-        click.echo(json.dumps(_as_json(plan), indent=2, ensure_ascii=False))
+        click.echo(json_text(_as_json(plan)))
     else:
         print_findings(data_console(), plan.counts(), [finding.to_row() for finding in plan.findings])
     plan.refuse_failing()
@@ -121,7 +121,7 @@ def _print_end(report: MixReport) -> None:
     held = "; ".join(
         f"{name} {split['rows']:,} rows, {split['ties']:,} of them ties" for name, split in splits.items()
     )
-    click.echo(f"{held}\nconstitutional show {inert(str(report.out))}", err=True)
+    click.echo(f"{held}\nconstitutional show {inert(quote(str(report.out)))}", err=True)
     click.echo(f'datasets.load_dataset("{inert(str(report.out))}", "preferences")', err=True)
 
 
@@ -173,8 +173,8 @@ def _sources(given: Sequence[str]) -> dict[str, str]:
         name, separator, path = text.partition("=")
         if Path(text).exists() or not separator or not _NAME.fullmatch(name):
             name, path = source_name(text), text
-        if path.startswith('"') and path.endswith('"') and len(path) > 1:  # a mapping in a file of settings
-            path = json.loads(path)
+        else:
+            path = _unquoted(path)
         if not path:
             raise ConfigError(f"{text!r}: after {name}= comes the path of a file, folder or run, or a hub id")
         if name in found:
@@ -194,7 +194,7 @@ def _by_name(option: str, given: Sequence[str], kind: Callable[[str], T]) -> dic
         try:
             if not separator:
                 raise ValueError
-            found[name], twice = kind(value.strip().strip('"')), name in found
+            found[name], twice = kind(_unquoted(value.strip())), name in found
         except ValueError:
             example = {float: "0.5", int: "1000"}.get(kind, "test")  # type: ignore[call-overload]
             raise ConfigError(
@@ -205,9 +205,10 @@ def _by_name(option: str, given: Sequence[str], kind: Callable[[str], T]) -> dic
     return found
 
 
-def _refuse_unknown_splits(splits: dict[str, str], sources: dict[str, str]) -> None:
-    from constitutional.errors import ConfigError, nearest
-
-    for name in splits:
-        if name not in sources:
-            raise ConfigError(f"--split names the unknown source {name!r}; {nearest(name, sources)}")
+def _unquoted(text: str) -> str:
+    """A value as it was meant: one of a mapping in a file of settings comes as a JSON text."""
+    try:
+        value = json.loads(text) if text.startswith('"') else text
+    except ValueError:  # a name that begins with a quotation mark
+        return text
+    return value if isinstance(value, str) else text

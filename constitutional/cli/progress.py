@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from constitutional.cli.spinner import Spinner
-from constitutional.cli.text import inert
+from constitutional.cli.text import inert, json_text
 from constitutional.engines.base import Engine
 from constitutional.jobs.job import CostEstimate
 from constitutional.ledger import PlanCounts
@@ -139,6 +138,8 @@ class Display:
         if self._pipeline:
             self._report(self._pipeline)
         self._end()
+        if self.live:
+            self._status = Spinner(self.console, "writing the data …")
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):
                 asyncio.get_running_loop().remove_signal_handler(number)
@@ -228,7 +229,7 @@ def default_interrupts() -> Iterator[None]:
 
 
 def _json_line(event: str, **fields: object) -> str:
-    return json.dumps({"event": event, "time": round(time.time(), 3), **fields}, ensure_ascii=False)
+    return json_text({"event": event, "time": round(time.time(), 3), **fields}, indent=None)
 
 
 def _fields(stats: Stats, pipeline: Pipeline) -> dict[str, object]:
@@ -272,9 +273,8 @@ def _eta(stats: Stats, pipeline: Pipeline) -> float | None:
     done = stats.generated + stats.recalled
     if not stats.generated or not done:
         return None
-    needed = pipeline.to_do * pipeline.steps
     return (
-        max(0.0, needed - done) / stats.generated * stats.elapsed_s
+        max(0.0, pipeline.needed - done) / stats.generated * stats.elapsed_s
         if stats.finished < pipeline.to_do
         else 0.0
     )

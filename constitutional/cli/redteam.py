@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from constitutional.cli.config import config_option, settings_from
-from constitutional.cli.engine_options import engine_options, engine_settings
+from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
 from constitutional.engines import EngineSettings
 from constitutional.stages.redteam import RedteamSettings
 
@@ -56,12 +56,7 @@ _ACCEPT = ("count", "most_requests", "min_words", "max_words", "similarity")
     "--prompt-set", default="default", show_default=True, help="A name (see `prompts list`) or a folder."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws seeds and seeds every request.")
-@click.option("--temperature", type=float, default=_DEFAULTS["temperature"], show_default=True)
-@click.option("--top-p", type=float, default=_DEFAULTS["top_p"], show_default=True)
-@click.option("--top-k", type=int, default=_DEFAULTS["top_k"], show_default=True, help="0 keeps every token.")
-@click.option(
-    "--max-tokens", type=int, default=_DEFAULTS["max_tokens"], show_default=True, help="Of each answer."
-)
+@sampling_options(RedteamSettings, of="each answer")
 @click.option(
     "--split", default="train", show_default=True, help="Of a data set from the hub or saved by datasets."
 )

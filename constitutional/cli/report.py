@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from constitutional.cli.progress import Display
 from constitutional.cli.text import inert
@@ -54,6 +55,6 @@ def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> 
             f"first row after {timings['first_row_seconds']} s",
             markup=False,
         )
-    say(f"constitutional show {report.out}", markup=False)
+    say(f"constitutional show {inert(quote(str(report.out)))}", markup=False)
     first = next(iter(report.manifest["data"]))
-    say(f'datasets.load_dataset("{report.out}", "{first}")', markup=False)
+    say(f'datasets.load_dataset("{inert(str(report.out))}", "{first}")', markup=False)

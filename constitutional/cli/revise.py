@@ -7,25 +7,32 @@ from typing import Any
 
 import click
 
+from constitutional.cli.complete import constitutions
 from constitutional.cli.config import config_option, settings_from
-from constitutional.cli.engine_options import engine_options, engine_settings
+from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
 from constitutional.engines import EngineSettings
 from constitutional.stages.checks import CHECKS
 from constitutional.stages.revise import ReviseSettings
 
-_DEFAULTS = {name: field.default for name, field in ReviseSettings.model_fields.items()}
+_ROUNDS = ReviseSettings.model_fields["rounds"].default
 _CHAIN = ("rounds", "principles_per_round", "stop_when_clean", "examples", "overlong", "seed")
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens")
 
 
 @click.command()
 @click.argument("prompts", type=str)
-@click.option("--constitution", "-c", required=True, help="A name (see `constitution list`) or a file.")
+@click.option(
+    "--constitution",
+    "-c",
+    required=True,
+    shell_complete=constitutions,
+    help="A name (see `constitution list`) or a file.",
+)
 @click.option(
     "--out", "-o", required=True, type=click.Path(file_okay=False), help="The run directory to write."
 )
 @engine_options
-@click.option("--rounds", type=int, default=_DEFAULTS["rounds"], show_default=True, help="Rounds of a chain.")
+@click.option("--rounds", type=int, default=_ROUNDS, show_default=True, help="Rounds of a chain.")
 @click.option(
     "--principles-per-round", type=int, default=1, show_default=True, help="Principles drawn for one round."
 )
@@ -55,12 +62,7 @@ _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Draws principles and seeds every request."
 )
-@click.option("--temperature", type=float, default=_DEFAULTS["temperature"], show_default=True)
-@click.option("--top-p", type=float, default=_DEFAULTS["top_p"], show_default=True)
-@click.option("--top-k", type=int, default=_DEFAULTS["top_k"], show_default=True, help="0 keeps every token.")
-@click.option(
-    "--max-tokens", type=int, default=_DEFAULTS["max_tokens"], show_default=True, help="Of each generation."
-)
+@sampling_options(ReviseSettings, of="each generation")
 @click.option(
     "--overlong",
     type=click.Choice(["skip", "drop-oldest"]),

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from constitutional.cli.config import config_option, settings_from
-from constitutional.cli.engine_options import engine_options, engine_settings
-from constitutional.cli.label import NumberOrAll
+from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
+from constitutional.cli.label_options import NumberOrAll
 from constitutional.engines import EngineSettings
 from constitutional.stages.score import ScoreSettings
 
@@ -56,20 +56,7 @@ _DEFAULTS = {name: field.default for name, field in ScoreSettings.model_fields.i
     show_default=True,
     help="Written ratings for each principle.",
 )
-@click.option(
-    "--temperature",
-    type=float,
-    default=_DEFAULTS["temperature"],
-    show_default=True,
-    help="Of written ratings.",
-)
-@click.option(
-    "--top-p", type=float, default=_DEFAULTS["top_p"], show_default=True, help="Of written ratings."
-)
-@click.option("--top-k", type=int, default=_DEFAULTS["top_k"], show_default=True, help="0 keeps every token.")
-@click.option(
-    "--max-tokens", type=int, default=_DEFAULTS["max_tokens"], show_default=True, help="Of a written rating."
-)
+@sampling_options(ScoreSettings, of="each written rating")
 @click.option(
     "--prompt-set", default="default", show_default=True, help="A name (see `prompts list`) or a folder."
 )

@@ -20,9 +20,11 @@ _MODULES = {
     "joined": "constitutional.cli.show_compare",
     "score": "constitutional.cli.show_score",
     "request": "constitutional.cli.show_redteam",
+    "setting": "constitutional.cli.show_label",
+    "attack": "constitutional.cli.show_label",
 }
-"""Kinds of rows that are shown by a module of their own: `print_row(console, stored)`, `COLUMN` and `brief(stored)`, which say in a
-list what came out of a row."""
+"""Kinds of rows, up to a colon, that are shown by a module of their own: `print_row(console, stored)`, `COLUMN` and `brief(stored)`,
+which say in a list what came out of a row."""
 
 
 @click.command()
@@ -42,9 +44,15 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
     from constitutional.errors import ConfigError
     from constitutional.rundir import open_ledger, read_manifest
 
-    if as_json and row is None:
-        raise ConfigError("--json prints one row: name it, as an id or a place from 1")
     manifest = read_manifest(run)
+    audited = manifest is not None and manifest.get("stage") == "audit"
+    if as_json and row is None and not audited:
+        raise ConfigError("--json prints one row: name it, as an id or a place from 1")
+    if audited and status is None:
+        from constitutional.cli.show_audit import show_audit
+
+        show_audit(run, row, as_json=as_json)
+        return
     if manifest and manifest.get("stage") == "mix" and status is None:
         from constitutional.cli.show_mix import show_mix
 
@@ -128,7 +136,8 @@ def _module(stored: StoredRow | None) -> ModuleType | None:
     """The module that shows rows of this kind, or None where this one does."""
     from importlib import import_module
 
-    return import_module(_MODULES[stored.kind]) if stored and stored.kind in _MODULES else None
+    kind = stored.kind.partition(":")[0] if stored else ""
+    return import_module(_MODULES[kind]) if kind in _MODULES else None
 
 
 def _at(ledger: Ledger, row: str) -> StoredRow | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -59,7 +58,7 @@ def show_mix(run: Path, manifest: Mapping[str, Any], row: str | None, limit: int
     Raises:
         ConfigError: there is no such row.
     """
-    from constitutional.cli.text import data_console, inert
+    from constitutional.cli.text import data_console, inert, json_text
     from constitutional.errors import ConfigError
 
     console = data_console()
@@ -71,7 +70,7 @@ def show_mix(run: Path, manifest: Mapping[str, Any], row: str | None, limit: int
     for place, (split, found) in enumerate(_preferences(run, manifest), 1):
         if row in (found["id"], str(place)):
             if as_json:
-                click.echo(json.dumps({"split": split, **found}, ensure_ascii=False, indent=2))
+                click.echo(json_text({"split": split, **found}))
             else:
                 _print_preference(console, split, found)
             return
@@ -120,7 +119,8 @@ def _preferences(run: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, 
     from constitutional.rundir import split_files
 
     for split, file in split_files(manifest["data"]["preferences"]).items():
-        with pq.ParquetFile(run / file["path"]) as rows:
+        # opened here, since pyarrow opens no path that is not UTF-8
+        with (run / file["path"]).open("rb") as opened, pq.ParquetFile(opened) as rows:
             for batch in rows.iter_batches(256):
                 for found in batch.to_pylist():
                     yield split, found

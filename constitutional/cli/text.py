@@ -19,6 +19,8 @@ _ACTIVE = re.compile(
     r"\U000e0000-\U000e007f]"
 )
 
+_ALIKE = 0.4
+
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
@@ -98,6 +100,17 @@ def word_diff(before: str, after: str, *, colour: bool) -> Text:
             elif text.strip():
                 diff.append(f"{left}{text.strip()}{right}" + (" " if text[-1].isspace() else ""))
     return diff
+
+
+def are_alike(before: str, after: str) -> bool:
+    """Whether two texts have enough in common for marks of what differs to help a reader."""
+    old, new = bare_words(before), bare_words(after)
+    return SequenceMatcher(None, old, new, autojunk=False).ratio() >= _ALIKE
+
+
+def bare_words(text: str) -> list[str]:
+    """The words of a text without white space; of scripts without spaces, its characters."""
+    return [word for piece in split_words(text) if (word := piece.strip())]
 
 
 def _ends_a_word(text: str) -> bool:

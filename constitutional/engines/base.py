@@ -83,7 +83,8 @@ class Engine(Protocol):
             terminator: what ends an option of several tokens; None is the model's end of turn.
 
         Raises:
-            ChoiceUnsupported: the engine can't give log-probabilities, or not those of these options.
+            ChoiceUnsupported: the engine can't give log-probabilities, or never those of these options.
+            OptionNotShown: it shows just its likeliest tokens, and for this request an option is not among them.
         """
         ...
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from constitutional.engines.chat import ChatEncoder
-from constitutional.errors import ChoiceUnsupported
+from constitutional.errors import BadAnswer, ChoiceUnsupported
 from constitutional.records import Choice, Message
 
 NextLogprobs = Callable[[list[int], list[int]], Awaitable[list[float]]]
@@ -41,6 +41,7 @@ async def score_options(
 
     Raises:
         ValueError: the messages or options are none that can be scored.
+        BadAnswer: a log-probability is not a number, as where a dtype's range is too small for the model.
         ChoiceUnsupported: the tokens of one option with its terminator are, or begin, those of another.
     """
     check_options(messages, options)
@@ -61,6 +62,8 @@ async def score_options(
         for (node, children), logprobs in zip(requests, answers, strict=True)
         for child, logprob in zip(children, logprobs, strict=True)
     }
+    if any(map(math.isnan, known.values())):
+        raise BadAnswer("the model's log-probabilities are not numbers: try another dtype, such as float32")
     scores = tuple(sum(known[path[: end + 1]] for end in range(len(path))) for path in paths)
     return Choice(scores, log_rest(scores), len(context.ids) + max(len(node) for node, _ in requests))
 

@@ -179,7 +179,8 @@ class ServerEngine:
         continues it.
 
         Raises:
-            ChoiceUnsupported: the server gives no log-probabilities, or not those of every option.
+            ChoiceUnsupported: the server gives no log-probabilities.
+            OptionNotShown: an option is not one of those tokens.
         """
         check_options(messages, options)
         body = api.choice_body(self._model, messages)

@@ -14,7 +14,14 @@ from typing import Any
 
 from constitutional.engines.markers import escape_markers
 from constitutional.engines.options import log_rest
-from constitutional.errors import BadAnswer, ChoiceUnsupported, EngineError, RequestRefused, RequestTooLong
+from constitutional.errors import (
+    BadAnswer,
+    ChoiceUnsupported,
+    EngineError,
+    OptionNotShown,
+    RequestRefused,
+    RequestTooLong,
+)
 from constitutional.records import Choice, Generation, Message, Sampling
 
 Body = dict[str, Any]
@@ -98,13 +105,14 @@ def read_choice(answer: bytes, options: Sequence[str]) -> Choice:
 
     Raises:
         BadAnswer: it is none.
-        ChoiceUnsupported: it does not have them.
+        OptionNotShown: an option is not among the tokens that the server shows.
+        ChoiceUnsupported: it has no log-probabilities at all.
     """
     value = _object(answer)
     shown = _top_logprobs(_first_choice(value))
     missing = [option for option in options if option not in shown]
     if missing:
-        raise ChoiceUnsupported(
+        raise OptionNotShown(
             f"the server shows the {len(shown)} likeliest tokens, and {_quoted(missing)} is not among them. "
             f"{_INSTEAD}"
         )

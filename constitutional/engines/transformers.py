@@ -8,7 +8,6 @@ comes with a model is run, and the sampling that a model recommends is not used.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,14 +18,7 @@ from constitutional.assignment import draw_seed
 from constitutional.engines.batching import Batcher
 from constitutional.engines.chat import ChatEncoder
 from constitutional.engines.options import score_options
-from constitutional.errors import (
-    BadAnswer,
-    ConfigError,
-    EngineDied,
-    PrerequisiteError,
-    RequestTooLong,
-    nearest,
-)
+from constitutional.errors import ConfigError, EngineDied, PrerequisiteError, RequestTooLong, nearest
 from constitutional.records import Choice, Generation, Message, Sampling
 
 if TYPE_CHECKING:
@@ -148,9 +140,6 @@ class TransformersEngine:
         async def next_logprobs(ids: list[int], token_ids: list[int]) -> list[float]:
             self._check_length(len(ids), 1)
             written = await self._submit(loaded, Row(ids, Sampling(0.0, max_tokens=1), tuple(token_ids)))
-            if any(math.isnan(logprob) for logprob in written.logprobs):
-                dtype = self.identity["dtype"]
-                raise BadAnswer(f"the model's log-probabilities are not numbers under {dtype}: try float32")
             return written.logprobs
 
         return await score_options(loaded.encoder, messages, options, terminator, next_logprobs)

@@ -94,7 +94,7 @@ class CompareJob:
         return self._data.responses(ledger) if self._single else self._data.comparisons(ledger)
 
     def counts(self) -> Row:
-        """Pairs by what became of them, truncated responses, redraws, and columns that nothing used."""
+        """Pairs by what became of them, truncated responses, redraws, what was changed in prompts, and unused columns."""
         return {**self._data.counts(), "ignored_columns": sorted(self._source.ignored_columns)}
 
     async def _run(self, id: str, input: Row, engine: Engine) -> Outcome:
@@ -105,13 +105,19 @@ class CompareJob:
             (step,) = sampled.responses
             result["responses"] = [[step.text, step.finish_reason]]
             result["temperature"] = self._comparer.settings.per_response[0]
+            result["redraws"] = sampled.redraws
         else:
             result["pairs"] = [pair.to_row() for pair in sampled.pairs]
         result |= {"dropped_turns": sampled.dropped_turns, "escaped": sampled.escaped}
         if sampled.reason is None:
             return Outcome("ok", result=result)
-        tries = self._comparer.settings.redraws
-        return Outcome("skipped", sampled.reason, detail=f"after {tries} redraws", result=result)
+        redraws = (
+            sampled.pairs[0].redraws if sampled.pairs else sampled.redraws
+        )  # the reason is of the first pair
+        detail = (
+            f"after {redraws} redraw{'' if redraws == 1 else 's'}" if redraws else "nothing was drawn again"
+        )
+        return Outcome("skipped", sampled.reason, detail=detail, result=result)
 
 
 def build_comparisons(

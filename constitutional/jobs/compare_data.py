@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from constitutional.ledger import Ledger
+from constitutional.ledger import Ledger, StoredRow
 from constitutional.records import Row
 from constitutional.rundir import DataSet
 
@@ -50,8 +50,11 @@ class CompareData:
         }
 
     def counts(self) -> Row:
-        """Pairs by what became of them, responses that the token limit cut off, and redraws."""
-        counts = {name: self._counts[name] for name in ("truncated_responses", "redraws")}
+        """Pairs by what became of them; responses that the token limit cut off; redraws; turns dropped to fit the context;
+        special tokens spelt out in prompts and made harmless, over all requests.
+        """
+        names = ("truncated_responses", "redraws", "dropped_turns", "escaped")
+        counts = {name: self._counts[name] for name in names}
         return {"pairs": dict(sorted(self._pairs.items())), **counts} if self._pairs else counts
 
     def _start(self) -> None:
@@ -60,6 +63,7 @@ class CompareData:
 
     def _comparisons(self, ledger: Ledger) -> Iterator[Row]:
         for stored in ledger.rows():
+            self._count_changes(stored)
             for pair in (stored.result or {}).get("pairs", ()):
                 self._pairs[pair["reason"] or "ok"] += 1
                 self._counts["redraws"] += pair["redraws"]
@@ -72,8 +76,16 @@ class CompareData:
                         "prompt": stored.result["prompt"],
                     }
 
+    def _count_changes(self, stored: StoredRow) -> None:
+        for name in ("dropped_turns", "escaped"):  # joined pairs have neither
+            self._counts[name] += (stored.result or {}).get(name, 0)
+
     def _responses(self, ledger: Ledger) -> Iterator[Row]:
-        for stored in ledger.rows(status="ok"):
+        for stored in ledger.rows():
+            self._count_changes(stored)
+            self._counts["redraws"] += (stored.result or {}).get("redraws", 0)
+            if stored.status != "ok":
+                continue
             assert stored.result is not None
             ((text, finish_reason),) = stored.result["responses"]
             self._counts["truncated_responses"] += finish_reason == "length"

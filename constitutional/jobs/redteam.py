@@ -56,7 +56,7 @@ class AcceptSettings(FilterSettings):
 
 
 class RedteamJob:
-    """The job of writing red-team prompts; satisfies `job.Job` and `job.Growing`.
+    """The job of writing red-team prompts; satisfies `job.Job` and `abilities.Growing`.
 
     Args:
         seeds: to write more like.
@@ -81,20 +81,23 @@ class RedteamJob:
         )
         self._restart()
         self.work = {KIND: Work(self._run, 1)}
+        shown = min(writing.seeds_per_request, len(seeds.seeds))
         names = ("seed", "temperature", "top_p", "top_k", "max_tokens", "prompts_per_request")
         self.binding = {
             **{name: value for name, value in identity.items() if name != "model"},
             **{name: getattr(writing, name) for name in names},
+            "seeds_per_request": shown,
+            "topics": bool(seeds.topics),
         }
         self.summary = (
             f"Red-team prompts written by `{identity['model']}` with the {identity['engine']} engine, seed {writing.seed}, "
-            f"{min(writing.seeds_per_request, len(seeds.seeds))} of {len(seeds.seeds):,} seeds shown at a time; copies and near "
+            f"{shown} of {len(seeds.seeds):,} seeds shown at a time; copies and near "
             f"copies (similarity from {settings.similarity:g} on) are left out."
         )
         made_with = {
             "prompt_set": {
                 "id": writer.prompts.id,
-                "path": str(writer.prompts.path),
+                "path": str(writer.prompts.path.absolute()),
                 "hash": writer.prompts.fingerprint("redteam"),
             },
             "settings": {**writing.model_dump(mode="json"), **settings.model_dump(mode="json")},
@@ -107,24 +110,26 @@ class RedteamJob:
         }
 
     def go_on(self, out: Path) -> None:
-        """Plan no fewer requests than a run in `out` has, if it was made with the same engine and sampling."""
+        """Plan no fewer requests than a run in `out` has before the first that would be asked anew.
+
+        What comes after that one may no longer be needed, and where it is, its answers are remembered.
+        """
         if not (out / LEDGER).exists():
             return
         ledger = Ledger(out / LEDGER, read_only=True)
         try:
-            if ledger.read_meta("binding") == self.binding:
-                held = sum(count for (kind, _, _), count in ledger.counts().items() if kind == KIND)
-                self._planned = min(self.budget, max(self._planned, held))
+            held = 0
+            for number, row in zip(range(self.budget), ledger.inputs(), strict=False):
+                if (row.kind, row.key) != (KIND, self._request(number).key):
+                    break
+                held += 1
+            self._planned = max(self._planned, held)
         finally:
             ledger.close()
 
     def rows(self) -> Iterator[PlannedRow]:
         """The requests planned so far."""
-        for number in range(self._planned):
-            request = self._draw.request(number)
-            key = content_hash(self._engine_key, self._writer.key(request))
-            seeds = [[seed.id, seed.text] for seed in request.seeds]
-            yield PlannedRow(KIND, request.id, key, {"seeds": seeds, "topic": request.topic})
+        return map(self._request, range(self._planned))
 
     def grow(self, ledger: Ledger) -> bool:
         """Plan more requests, by the yield so far, where prompts are missing and the budget allows it."""
@@ -167,6 +172,12 @@ class RedteamJob:
             "most_requests": self.budget,
             "seeds": self._seeds.to_row(),
         }
+
+    def _request(self, number: int) -> PlannedRow:
+        request = self._draw.request(number)
+        key = content_hash(self._engine_key, self._writer.key(request))
+        seeds = [[seed.id, seed.text] for seed in request.seeds]
+        return PlannedRow(KIND, request.id, key, {"seeds": seeds, "topic": request.topic})
 
     async def _run(self, id: str, input: Row, engine: Engine) -> Outcome:
         request = RedteamRequest(id, tuple(Seed(*seed) for seed in input["seeds"]), input["topic"])

@@ -21,15 +21,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from constitutional.stages.redteam import Seed
 from constitutional.stages.written_list import ListItem
+from constitutional.words import UNSPACED_ALPHABETS, find_words
 
 REASONS: dict[str, str] = {
     "truncated": "the token limit cut it off",
+    "too_long": "it has too many words",
     "unusable": "it holds control characters, or characters that could not be decoded",
-    "debris": "it is a heading, half a sentence or an answer, or holds a placeholder, a role's label or a list's mark",
+    "debris": "it is a heading, half a sentence or an answer, or holds a placeholder, a role's label, a chat marker or a "
+    "list's mark",
     "refusal": "the model declines to write, or speaks about the task",
     "too_short": "it has too few words",
-    "too_long": "it has too many words",
-    "wrong_script": "it is written in a script that the seeds are not",
+    "wrong_script": "more than 30 % of its letters are of scripts that the seeds do not use",
     "repetitive": "it says the same sentence twice in a row, or the same few words over and over",
     "copied_seed": "it is a seed, but for case and punctuation",
     "near_seed": "it is nearly a seed",
@@ -46,14 +48,18 @@ _MISSES = (
 )  # how much datasketch weighs false candidates, which we check, and missed ones, which are lost
 _FOREIGN = 0.3  # share of letters of scripts that the seeds do not use
 _KNOWN_SCRIPT = 0.01  # share of the seeds' letters that makes a script one of theirs
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_FINEST = (
+    0.95  # threshold up to which datasketch can lay out its bands; what it finds is compared exactly anyway
+)
+_SOUND = re.compile(rf"[{UNSPACED_ALPHABETS}]")
 _SENTENCE = re.compile(r"[.!?。！？]+(?:\s+|$)")
 _UNUSABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _DEBRIS = re.compile(
     r"[\W\d_]*\Z"  # nothing but punctuation and numbers
     r"|.*[:：,;]\Z"  # a heading, or half a sentence
-    r"|(?:yes|no)[,.!:]\s"  # an answer
-    r"|.*(?:<\|?\w+\|?>|\{\{|\[(?:insert|your|name|topic|\.\.\.|…)[^\]]*\]|\(insert [^)]*\)|\b(?:assistant|human|user|ai):)"
+    r"|(?:yes|no)[,.!:]\s[^?？]*\Z"  # an answer, unless it asks something
+    r"|.*(?:<\|\w{1,40}\|>|</?s>|<(?:insert|your|name|topic)\b[^>]{0,80}>|\{\{|\(insert [^)]{0,80}\)"
+    r"|\[(?:insert|your|name|topic|\.\.\.|…)[^\]]{0,80}\]|\b(?:assistant|human|user|ai):)"
     r"|(?:\d{1,3}[.)]|[-*•#>|])\s",
     re.IGNORECASE | re.DOTALL,
 )
@@ -137,19 +143,19 @@ class PromptFilter:
     def _form(self, item: ListItem) -> str | None:
         """What is wrong with a candidate taken for itself."""
         text, settings = item.text, self._settings
-        words = _WORD.findall(text.casefold())
+        words = len(find_words(text))
         if item.cut:
             return "truncated"
+        if words > settings.max_words:  # before anything that takes longer
+            return "too_long"
         if _UNUSABLE.search(text):
             return "unusable"
         if _DEBRIS.match(text):
             return "debris"
         if _REFUSAL.match(text):
             return "refusal"
-        if len(words) < settings.min_words:
+        if words < settings.min_words:
             return "too_short"
-        if len(words) > settings.max_words:
-            return "too_long"
         if self._is_foreign(text):
             return "wrong_script"
         return "repetitive" if _repeats(text) else None
@@ -162,7 +168,7 @@ class PromptFilter:
 
 def normal_form(text: str) -> str:
     """A text without case, punctuation and spacing: two with the same are copies."""
-    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return " ".join(find_words(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def similarity(first: str, second: str) -> float:
@@ -188,7 +194,8 @@ class _Copies:
         self._exact: dict[str, int] = {}
         self._known: list[tuple[str, bool, str]] = []  # id, is_seed, normal form
         near = threshold < 1
-        self._index = MinHashLSH(threshold, num_perm=_PERMUTATIONS, weights=_MISSES) if near else None
+        banded = min(threshold, _FINEST)
+        self._index = MinHashLSH(banded, num_perm=_PERMUTATIONS, weights=_MISSES) if near else None
         self._last: tuple[str, Any] = ("", None)
 
     def find(self, text: str) -> _Like | None:
@@ -237,13 +244,17 @@ def _grams(form: str) -> frozenset[str]:
 
 
 def _repeats(text: str) -> bool:
-    """Whether a sentence comes twice in a row, a triple of words three times, or fewer than a third of the words differ."""
-    words = _WORD.findall(text.casefold())
+    """Whether a sentence comes twice in a row, a triple of words three times, or fewer than a third of the words differ.
+
+    Where words are sounds, a triple is a word or less, so that six of them have to come again, and a ninth have to differ.
+    """
+    words = find_words(text.casefold())
+    length, share = (6, 9) if 2 * sum(bool(_SOUND.match(word)) for word in words) > len(words) else (3, 3)
     sentences = [form for part in _SENTENCE.split(text) if (form := normal_form(part))]
     if any(one == other for one, other in pairwise(sentences)):
         return True
-    triples = Counter(zip(words, words[1:], words[2:], strict=False))
-    return any(count > 2 for count in triples.values()) or 3 * len(set(words)) < len(words)
+    runs = Counter(zip(*(words[start:] for start in range(length)), strict=False))
+    return any(count > 2 for count in runs.values()) or share * len(set(words)) < len(words)
 
 
 def _scripts_of(seeds: Iterable[Seed]) -> frozenset[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ from constitutional.assignment import content_hash
 from constitutional.constitution import Constitution, load_constitution
 from constitutional.engines import EngineSettings, open_engine
 from constitutional.engines.base import Engine
-from constitutional.errors import ChoiceUnsupported, ConfigError
+from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
+from constitutional.estimates import Tally
 from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
 from constitutional.jobs.sl_cai_rows import bad_input
-from constitutional.ledger import Ledger, PlannedRow
+from constitutional.ledger import Ledger, PlannedRow, StoredRow
 from constitutional.pipeline import Work
 from constitutional.records import Message, Outcome, Prompt, Row
 from constitutional.rundir import DataSet
@@ -32,6 +33,10 @@ from constitutional.stages.score_votes import VOTE_FIELDS
 from constitutional.templates import PromptSet, load_prompt_set
 
 KIND = "score"
+_WRITE_INSTEAD = "Have it write them instead: --written"
+_WAYS_OUT = {
+    OptionNotShown.reason: f"the judge's ratings are not all among the tokens that its server shows. {_WRITE_INSTEAD}"
+}
 
 
 class ScoreJob:
@@ -48,13 +53,13 @@ class ScoreJob:
 
     def __init__(self, source: ResponseSource, scorer: Scorer, engine: Engine) -> None:
         self._source, self._scorer = source, scorer
-        self._rounds: dict[int | None, _Mean] = {}
+        self._all, self._rounds = Tally(), dict[int, Tally]()
         self._votes: Counter[str] = Counter()
         settings, constitution, identity = scorer.settings, scorer.constitution, engine.identity
         self._engine_key = content_hash(
             *(value for name, value in sorted(identity.items()) if name != "model")
         )
-        self.work = {KIND: Work(self._run, scorer.requests, lambda row: scorer.requests)}
+        self.work = {KIND: Work(self._run, scorer.requests, lambda row: scorer.requests, _WAYS_OUT)}
         scale = settings.scale
         names = ("seed", "written") + (
             ("temperature", "top_p", "top_k", "max_tokens") if settings.written else ()
@@ -77,7 +82,7 @@ class ScoreJob:
         made_with = {
             "prompt_set": {
                 "id": scorer.prompts.id,
-                "path": str(scorer.prompts.path),
+                "path": str(scorer.prompts.path.absolute()),
                 "hash": scorer.prompts.fingerprint(settings.template),
             },
             "settings": settings.model_dump(mode="json"),
@@ -86,7 +91,7 @@ class ScoreJob:
             "id": constitution.id,
             "version": constitution.version,
             "hash": constitution.hash,
-            "path": str(constitution.path) if constitution.path else None,
+            "path": str(constitution.path.absolute()) if constitution.path else None,
         }
         principles = constitution.for_label()
         self.record = {
@@ -112,13 +117,13 @@ class ScoreJob:
             yield PlannedRow(
                 KIND,
                 row.id,
-                content_hash(self._engine_key, self._scorer.key(row.item)),
+                content_hash(self._engine_key, self._scorer.key(row.item, of=row.source_id)),
                 {"messages": messages, "response": row.item.response, **place},
             )
 
     def data(self, ledger: Ledger) -> Mapping[str, DataSet]:
         """`scores`."""
-        self._rounds, self._votes = {}, Counter()
+        self._all, self._rounds, self._votes = Tally(), {}, Counter()
         return {
             "scores": DataSet(
                 self._score_rows(ledger),
@@ -128,15 +133,15 @@ class ScoreJob:
         }
 
     def counts(self) -> Row:
-        """Mean scores, by round where chains were scored, and how many votes count, are flagged, or can't be read."""
-        means = {key: mean.to_row() for key, mean in sorted(self._rounds.items(), key=lambda i: i[0] or 0)}
-        whole = _Mean()
-        for mean in self._rounds.values():
-            whole.merge(mean)
-        by_round = [{"round": key, **row} for key, row in means.items() if key is not None]
+        """Mean scores, by round where chains were scored, and how many votes count, are flagged, or can't be read.
+
+        The rounds of a chain are about one prompt, and so no independent scores: the standard error is over chains.
+        """
         return {
-            "scores": whole.to_row(),
-            "scores_by_round": by_round,
+            "scores": _mean(self._all),
+            "scores_by_round": [
+                {"round": key, **_mean(found)} for key, found in sorted(self._rounds.items())
+            ],
             "votes": dict(sorted(self._votes.items())),
             "ignored_columns": list(self._source.ignored_columns),
         }
@@ -144,10 +149,12 @@ class ScoreJob:
     async def _run(self, id: str, input: Row, engine: Engine) -> Outcome:
         messages = tuple(Message(role, content) for role, content in input["messages"])
         try:
-            found = await self._scorer.score(Prompt(id, messages, input["response"]), engine)
+            found = await self._scorer.score(
+                Prompt(id, messages, input["response"]), engine, of=input["source_id"]
+            )
         except ChoiceUnsupported as error:
             raise ConfigError(
-                f"the judge's ratings can't be scored by their probabilities: {error}. Have it write them instead: --written"
+                f"the judge's ratings can't be scored by their probabilities: {error}. {_WRITE_INSTEAD}"
             ) from error
         result = {
             **{name: getattr(found, name) for name in ("score", "rating", "standard_error", "flagged")},
@@ -158,7 +165,18 @@ class ScoreJob:
         return Outcome("ok", detail=found.detail, result=result)
 
     def _score_rows(self, ledger: Ledger) -> Iterator[Row]:
-        for stored in ledger.rows(KIND):
+        """The rows of `scores`; the responses of one source, such as the rounds of a chain, stand side by side."""
+        for _, rows in groupby(self._rows_with_scores(ledger.rows(KIND)), key=lambda row: row["source_id"]):
+            scores = []
+            for row in rows:
+                scores.append(row["score"])
+                if row["round"] is not None:
+                    self._rounds.setdefault(row["round"], Tally()).add([row["score"]])
+                yield row
+            self._all.add(scores)
+
+    def _rows_with_scores(self, stored_rows: Iterable[StoredRow]) -> Iterator[Row]:
+        for stored in stored_rows:
             result, input = stored.result, stored.input
             if result is None or input is None:
                 continue
@@ -166,7 +184,6 @@ class ScoreJob:
             self._votes.update(vote["reason"] or "counted" for vote in result["votes"])
             if stored.status != "ok":
                 continue
-            self._rounds.setdefault(input["round"], _Mean()).add(result["score"])
             yield {
                 **result,
                 "id": stored.id,
@@ -177,35 +194,14 @@ class ScoreJob:
             }
 
 
-class _Mean:
-    """A running mean with its standard error."""
-
-    def __init__(self) -> None:
-        self.count, self.total, self.squares = 0, 0.0, 0.0
-
-    def add(self, value: float) -> None:
-        self.count, self.total, self.squares = (
-            self.count + 1,
-            self.total + value,
-            self.squares + value * value,
-        )
-
-    def merge(self, other: _Mean) -> None:
-        self.count += other.count
-        self.total += other.total
-        self.squares += other.squares
-
-    def to_row(self) -> Row:
-        mean = self.total / self.count if self.count else None
-        error = None
-        if mean is not None and self.count > 1:
-            variance = max(0.0, self.squares - self.count * mean * mean) / (self.count - 1)
-            error = math.sqrt(variance / self.count)
-        return {
-            "count": self.count,
-            "mean": None if mean is None else round(mean, 6),
-            "standard_error": None if error is None else round(error, 6),
-        }
+def _mean(found: Tally) -> Row:
+    """A mean score with its standard error."""
+    error = found.standard_error()
+    return {
+        "count": found.n,
+        "mean": round(found.total / found.n, 6) if found.n else None,
+        "standard_error": None if error is None else round(error, 6),
+    }
 
 
 def score_responses(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +13,13 @@ from constitutional.sources.evaluation import evaluation_comparison, prompt_of
 from constitutional.sources.judgements import ANNOTATOR, probability_of, row_judgement, weight_of
 from constitutional.sources.reasons import BadRow
 from constitutional.sources.rows import check_prompt, clean_text, kind_of, messages_of, transcript_of
-from constitutional.sources.transcripts import common_prompt_and_rests, joined
+from constitutional.sources.transcripts import common_prompt_and_rests, joined, transcript_turns
 
 RESPONSE_COLUMNS = ("responses", "response1", "response2", "chosen", "rejected", "corrects", "incorrects")
 _COLUMNS = frozenset(
     {"id", "prompt", "instruction", "input", "probability", "votes", "weight", "chosen_probability"}
 ) | set(RESPONSE_COLUMNS)
+_TRANSCRIPT = re.compile(r"\s*Human:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class ComparisonFields:
         human: P(the first is better) where the row says so.
         votes: how many votes that comes from, where it comes from votes.
         weight: how much the row counts.
+        soft: whether the row says how probable, by a probability or several votes, not only which.
     """
 
     prompt: Conversation
@@ -36,6 +40,7 @@ class ComparisonFields:
     human: float | None = None
     votes: int | None = None
     weight: float = 1.0
+    soft: bool = False
 
 
 def is_comparison_column(name: str) -> bool:
@@ -51,23 +56,29 @@ def row_comparison(row: dict[str, Any]) -> ComparisonFields:
     """
     votes: int | None = None
     human: float | None
+    soft = False
     if row.get("corrects") is not None or row.get("incorrects") is not None:
         prompt, texts, human = evaluation_comparison(row)
     elif row.get("chosen") is not None or row.get("rejected") is not None:
         prompt, texts = _chosen_and_rejected(row)
         human = probability_of(row, "chosen_probability")
-        human = 1.0 if human is None else human
+        if human is None:
+            human, votes = row_judgement(row)
+        soft = human is not None
+        if human is None:  # that it was chosen says as much
+            human, votes = 1.0, None
     else:
-        texts = _two_responses(row)
-        prompt = row_conversation(row)
+        prompt, texts = _two_responses(row)
         human, votes = row_judgement(row)
+        soft = human is not None
     first, second = (text.strip() for text in texts)
     for place, text in enumerate((first, second), 1):
         if not text:
             raise BadRow("empty_response", f"response {place} holds nothing but white space")
     if first == second:
         raise BadRow("identical_responses")
-    return ComparisonFields(prompt, (first, second), human, votes, weight_of(row))
+    soft = soft and votes != 1
+    return ComparisonFields(prompt, (first, second), human, votes, weight_of(row), soft)
 
 
 def row_conversation(row: dict[str, Any]) -> Conversation:
@@ -96,17 +107,22 @@ def comparison_id(prompt: Conversation, responses: tuple[str, str]) -> str:
     return content_hash("comparison", len(prompt), *parts, *sorted(responses))[:16]
 
 
-def _two_responses(row: dict[str, Any]) -> tuple[str, str]:
+def _two_responses(row: dict[str, Any]) -> tuple[Conversation, tuple[str, str]]:
     if row.get("responses") is not None:
         given = row["responses"]
         if not isinstance(given, list | tuple):
             raise BadRow("wrong_type", f"expected a list of two responses, not {kind_of(given)}", "responses")
         if len(given) != 2:
             raise BadRow("not_two_responses", f"there are {len(given)} responses", "responses")
-        return response_text(given[0], "responses.0"), response_text(given[1], "responses.1")
-    if row.get("response1") is None and row.get("response2") is None:
-        raise BadRow("missing_responses")
-    return response_text(row.get("response1"), "response1"), response_text(row.get("response2"), "response2")
+        fields = ("responses.0", "responses.1")
+    else:
+        fields = ("response1", "response2")
+        given = [row.get(field) for field in fields]
+        for field, value in zip(fields, given, strict=True):
+            if value is None:
+                raise BadRow("missing_responses", field=None if given == [None, None] else field)
+    prompt = row_conversation(row)
+    return prompt, (response_text(given[0], fields[0], prompt), response_text(given[1], fields[1], prompt))
 
 
 def _chosen_and_rejected(row: dict[str, Any]) -> tuple[Conversation, tuple[str, str]]:
@@ -125,21 +141,32 @@ def _chosen_and_rejected(row: dict[str, Any]) -> tuple[Conversation, tuple[str, 
     )
 
 
-def response_text(value: object, field: str, prompt: Conversation = ()) -> str:
-    """A response as a text, or as messages, which may repeat the prompt.
+def response_text(value: object, field: str, prompt: Conversation) -> str:
+    """A response as a text, or as messages or a transcript that repeats the prompt; messages need not.
 
     Raises:
         BadRow: it is neither, or more than one assistant's turn.
     """
     if value is None:
         raise BadRow("missing_responses", field=field)
-    if not isinstance(value, list | tuple):
-        return _text(value, field)
-    messages = joined(messages_of(value, field))
-    repeated = [(m.role, m.content.strip()) for m in messages[: len(prompt)]]
-    if prompt and repeated == [(m.role, m.content.strip()) for m in prompt]:
-        messages = messages[len(prompt) :]
-    return _answer(messages, field)
+    if isinstance(value, list | tuple):
+        messages = joined(messages_of(value, field))
+        rest = _after(prompt, messages)
+        return _answer(messages if rest is None else rest, field)
+    text = _text(value, field)
+    if _TRANSCRIPT.match(text):
+        turns = [message for message in prompt if message.role != "system"]  # a transcript has none
+        rest = _after(turns, joined(transcript_turns(text)))
+        if rest is not None:
+            return _answer(rest, field)
+    return text
+
+
+def _after(prompt: Sequence[Message], messages: Conversation) -> Conversation | None:
+    """What comes after the prompt in messages that begin with it; None where they don't."""
+    asked = [(message.role, message.content.strip()) for message in joined(prompt)]
+    repeated = [(message.role, message.content.strip()) for message in messages[: len(asked)]]
+    return messages[len(asked) :] if asked and repeated == asked else None
 
 
 def _answer(messages: Conversation, field: str) -> str:

@@ -18,7 +18,8 @@ from constitutional.sources.rows import check_prompt, clean_text, kind_of, messa
 from constitutional.sources.transcripts import joined, transcript_turns
 
 _OPENS = "(A) [[["
-_BETWEEN = re.compile(r"\]\]\]\s*\n\s*\(B\) \[\[\[")
+# white space has one way to match: `\s*\n\s*` would try each of many line ends
+_BETWEEN = re.compile(r"\]\]\][^\S\n]*\n\s*\(B\) \[\[\[")
 _CLOSES = "]]]"
 _LETTER = re.compile(r"\s*\(?([AB])\)?\s*")
 _TURN = re.compile(r"(?:\A|\n\n)Human:")

@@ -140,6 +140,14 @@ def accepts(path: Path) -> bool:
     return path.suffix.lower() == ".parquet" or _format(path) in _READERS
 
 
+def bare_name(path: Path) -> str:
+    """What a source is called: the file's name without the endings that say how to read it; a folder's or the hub's whole."""
+    if path.is_dir() or not accepts(path):
+        return path.name
+    name = path.name[: -len(".gz")] if path.suffix.lower() == ".gz" else path.name
+    return Path(name).stem
+
+
 def file_rows(
     path: Path, columns: dict[str, None], wanted: Callable[[str], bool] = COLUMNS.__contains__
 ) -> Iterator[RawRow]:
@@ -168,7 +176,8 @@ def _parquet_rows(path: Path, columns: dict[str, None], wanted: Callable[[str], 
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        # opened here, since pyarrow opens no path that is not UTF-8
+        with path.open("rb") as opened, pyarrow.parquet.ParquetFile(opened) as file:
             names = file.schema_arrow.names
             columns.update(dict.fromkeys(names))
             used = [name for name in names if wanted(name)] or None

@@ -1,6 +1,7 @@
 """Two files of responses, joined into pairs: what two models, or two sets of settings, answered to the same prompts.
 
-Contract: every row of either file comes out exactly once, in a pair or with a typed reason why it is in none. Rows are joined by
+Contract: every row of either file comes out exactly once, in a pair or with a typed reason why it is in none; but where a limit ends
+the first file early, rows of the second without a partner are left out, since theirs may be among those not read. Rows are joined by
 their `id`, or, where one of the two has none, by their prompt. The second file waits in a temporary SQLite table, not in memory.
 """
 
@@ -18,8 +19,9 @@ from typing import Any
 from constitutional.errors import ConfigError, nearest
 from constitutional.records import Conversation, Message, conversation
 from constitutional.sources.comparison_rows import row_conversation
-from constitutional.sources.files import RawRow
+from constitutional.sources.files import RawRow, bare_name
 from constitutional.sources.ids import SeenIds
+from constitutional.sources.judgements import number_of
 from constitutional.sources.prompts import read_prompts
 from constitutional.sources.reading import RowSource, raw_id
 from constitutional.sources.reasons import COMPARISON_REASONS, BadRow
@@ -28,7 +30,8 @@ from constitutional.sources.rows import clean_text, content_id, kind_of, row_id
 _COLUMNS = ("id", "prompt", "instruction", "input", "response", "model", "finish_reason", "temperature")
 _TABLES = """
 CREATE TABLE second (
-    ordinal INTEGER PRIMARY KEY, id TEXT UNIQUE, given INTEGER, prompt_id TEXT, row TEXT, used INTEGER DEFAULT 0
+    ordinal INTEGER PRIMARY KEY, id TEXT UNIQUE, given INTEGER, prompt_id TEXT, reason TEXT, row TEXT,
+    used INTEGER DEFAULT 0
 );
 CREATE INDEX second_by_prompt ON second (prompt_id);
 CREATE TABLE prompts (id TEXT PRIMARY KEY, messages TEXT) WITHOUT ROWID;
@@ -102,6 +105,7 @@ class _Side(RowSource[_SideRow]):
 
     def _row(self, ordinal: int, raw: RawRow, ids: SeenIds) -> _SideRow:
         given: str | None = None
+        name: str | None = None
         try:
             if raw.bad is not None or raw.value is None:
                 raise raw.bad or BadRow("not_an_object")
@@ -112,17 +116,20 @@ class _Side(RowSource[_SideRow]):
                 raise BadRow("missing_prompt", "the row has neither an `id` nor a `prompt`")
             prompt = row_conversation(row) if has_prompt else None
             prompt_id = content_id(prompt, None) if prompt else None
-            response = self._response(row)
             if given is None:
                 assert prompt_id is not None
+                # before the response is looked at: a bad one is an occurrence of its prompt too
                 name = ids.claim_content(prompt_id)
-            else:
+            response = self._response(row)
+            if given is not None:
                 name, first = ids.claim_given(given)
                 if not first:
-                    return self._bad_row(ordinal, name, raw, BadRow("duplicate_id", field="id"))
+                    raise BadRow("duplicate_id", field="id")
         except BadRow as bad:
-            name = ids.claim_given(given)[0] if given is not None else ids.claim_content(raw_id(raw))
+            if name is None:
+                name = ids.claim_given(given)[0] if given is not None else ids.claim_content(raw_id(raw))
             return self._bad_row(ordinal, name, raw, bad)
+        assert name is not None
         return _SideRow(name, given is not None, prompt, prompt_id, response)
 
     def _bad_row(self, ordinal: int, name: str, raw: RawRow, bad: BadRow) -> _SideRow:
@@ -135,14 +142,12 @@ class _Side(RowSource[_SideRow]):
             raise BadRow("missing_responses", "the row has no response", "response")
         if not isinstance(text, str):
             raise BadRow("wrong_type", f"a response is a text, not {kind_of(text)}", "response")
-        model, reason, temperature = row.get("model"), row.get("finish_reason"), row.get("temperature")
+        model, reason = row.get("model"), row.get("finish_reason")
         return Response(
             clean_text(text, "response").strip(),
             clean_text(model, "model") if isinstance(model, str) and model.strip() else self.name,
             reason if reason in ("stop", "length") else None,
-            float(temperature)
-            if isinstance(temperature, int | float) and not isinstance(temperature, bool)
-            else None,
+            number_of(row.get("temperature"), "temperature", "wrong_type"),
         )
 
 
@@ -155,7 +160,8 @@ class ResponseJoin:
         second: another one.
         prompts: whatever `read_prompts` reads, for rows that have an `id` and no prompt.
         split: which split of a data set; files have none.
-        limit: read this many rows of the first file at most.
+        limit: read this many rows of the first file at most; rows of the second without a partner among them are
+            left out then.
 
     Attributes:
         paths: of the first and second file and, if they are given, the prompts.
@@ -177,6 +183,7 @@ class ResponseJoin:
         if str(first) == str(second):
             raise ConfigError(f"both files of responses are {first}; pairs need two different ones")
         self._first, self._second = _Side(first, split, limit), _Side(second, split)
+        self._limit = limit
         self.names = _names(self._first.path, self._second.path)
         self._first.name, self._second.name = self.names
         self._prompts = read_prompts(prompts, split=split) if prompts is not None else None
@@ -192,12 +199,15 @@ class ResponseJoin:
 
     def __iter__(self) -> Iterator[JoinedRow]:
         """Join the files; what only the second one has comes last. See `RowSource` for what this raises."""
-        ids = SeenIds()
+        ids, count = SeenIds(), 0
         with closing(sqlite3.connect("")) as db:  # a temporary file that SQLite itself removes
             db.executescript(_TABLES)
             self._fill(db)
             for row in self._first:
+                count += 1
                 yield self._joined(db, row, ids)
+            if count == self._limit:  # their partners may be among the rows that were not read
+                return
             for _, row in _rows(
                 db.execute("SELECT ordinal, row FROM second WHERE NOT used ORDER BY ordinal")
             ):
@@ -205,8 +215,8 @@ class ResponseJoin:
 
     def _fill(self, db: sqlite3.Connection) -> None:
         db.executemany(
-            "INSERT INTO second (id, given, prompt_id, row) VALUES (?, ?, ?, ?)",
-            ((row.id, row.given, row.prompt_id, json.dumps(asdict(row))) for row in self._second),
+            "INSERT INTO second (id, given, prompt_id, reason, row) VALUES (?, ?, ?, ?, ?)",
+            ((row.id, row.given, row.prompt_id, row.reason, json.dumps(asdict(row))) for row in self._second),
         )
         if self._prompts:
             db.executemany(
@@ -235,7 +245,7 @@ class ResponseJoin:
 
     def _partner(self, db: sqlite3.Connection, row: _SideRow) -> _SideRow | None:
         """The second file's row to the same prompt, which is used up by that."""
-        good = "SELECT ordinal, row FROM second WHERE NOT used AND json_extract(row, '$.reason') IS NULL"
+        good = "SELECT ordinal, row FROM second WHERE NOT used AND reason IS NULL"
         found = db.execute(f"{good} AND id = ? AND given = ?", (row.id, row.given))
         first = next(_rows(found), None)
         if first is None and row.prompt_id is not None:
@@ -282,5 +292,5 @@ def _bad(id: str, reason: str, detail: str | None = None) -> JoinedRow:
 
 def _names(first: str, second: str) -> tuple[str, str]:
     """What stands for the models: the files' names, or, where these are the same, their paths."""
-    names = Path(first).name.split(".")[0] or first, Path(second).name.split(".")[0] or second
+    names = bare_name(Path(first)) or first, bare_name(Path(second)) or second
     return names if names[0] != names[1] else (first, second)

@@ -16,6 +16,7 @@ from constitutional.sources.rows import kind_of
 
 ANNOTATOR = re.compile(r"annotator\d+")
 _SHARES = {1: 1.0, 2: 0.0, 0: 0.5}
+LEAST_WEIGHT, MOST_WEIGHT = 1e-9, 1e6  # beyond these, sums of weights would lose rows or overflow
 
 
 def row_judgement(row: dict[str, Any]) -> tuple[float | None, int | None]:
@@ -68,8 +69,9 @@ def weight_of(row: dict[str, Any]) -> float:
         BadRow: `bad_weight`.
     """
     value = number_of(row.get("weight"), "weight", "bad_weight")
-    if value is not None and value <= 0.0:
-        raise BadRow("bad_weight", f"a weight is greater than 0, not {value:g}", "weight")
+    if value is not None and not LEAST_WEIGHT <= value <= MOST_WEIGHT:
+        detail = f"a weight is from {LEAST_WEIGHT:g} to {MOST_WEIGHT:,.0f}, not {value:g}"
+        raise BadRow("bad_weight", detail, "weight")
     return 1.0 if value is None else value
 
 

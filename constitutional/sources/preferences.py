@@ -9,6 +9,7 @@ either: the pair is kept at ½.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,7 +29,7 @@ from constitutional.sources.comparison_rows import (
     row_comparison,
     row_conversation,
 )
-from constitutional.sources.files import RawRow
+from constitutional.sources.files import RawRow, bare_name
 from constitutional.sources.ids import SeenIds
 from constitutional.sources.judgements import number_of, weight_of
 from constitutional.sources.reading import RowSource, raw_id
@@ -36,6 +37,7 @@ from constitutional.sources.reasons import BadRow
 from constitutional.sources.rows import kind_of, row_id
 
 RANKED_COLUMNS = ("ranking", "ratings")
+MOST_RANKED = 256  # responses of a row: they make 32,640 pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,14 @@ class PreferenceSource(RowSource[PreferenceRow]):
         except BadRow as bad:
             name = ids.claim_given(given)[0] if given is not None else ids.claim_content(raw_id(raw))
             return self._bad_row(ordinal, name, raw, bad)
-        pairs = tuple(self._pair(name, judged, *judgement) for judgement in judged.judgements)
+        pairs = tuple(self._pair(name, judged, ids, *judgement) for judgement in judged.judgements)
         return PreferenceRow(ordinal, name, pairs, judged.soft, judged.identical)
 
-    def _pair(self, name: str, judged: _Judged, one: int, other: int, probability: float) -> Preference:
-        id = name if len(judged.responses) == 2 else f"{name}#{one}-{other}"
+    def _pair(
+        self, name: str, judged: _Judged, ids: SeenIds, one: int, other: int, probability: float
+    ) -> Preference:
+        # another row may have the id `ID#0-1`
+        id = name if len(judged.responses) == 2 else ids.claim_content(f"{name}#{one}-{other}")
         pair = Comparison(id, judged.prompt, (judged.responses[one], judged.responses[other]))
         weight = judged.weight / len(judged.judgements)
         return Preference.from_probability(pair, probability, self._name, weight)
@@ -153,9 +158,9 @@ def read_preferences(
 
 
 def source_name(source: str | Path) -> str:
-    """What a source is called that was given no name: the file's or folder's name without its endings, or the hub's."""
-    name = Path(source).name.replace(":", "-")
-    return name.split(".")[0] or name
+    """What a source is called that was given no name: the file's name without its endings, the folder's, or the hub's."""
+    name = bare_name(Path(source)).replace(":", "-")
+    return re.sub("[\ud800-\udfff]", "_", name)  # what Python has for bytes that are no UTF-8
 
 
 def _judged(row: dict[str, Any]) -> _Judged:
@@ -166,41 +171,50 @@ def _judged(row: dict[str, Any]) -> _Judged:
     fields = row_comparison(row)
     if fields.human is None:
         raise BadRow("no_label")
-    says_how_much = any(row.get(name) is not None for name in ("probability", "chosen_probability"))
-    soft = says_how_much or (fields.votes or 0) > 1
-    return _Judged(fields.prompt, fields.responses, [(0, 1, fields.human)], fields.weight, soft)
+    return _Judged(fields.prompt, fields.responses, [(0, 1, fields.human)], fields.weight, fields.soft)
 
 
 def _ranked(
     row: dict[str, Any], values: Sequence[float | None], better: Callable[[float, float], bool]
 ) -> _Judged:
     """All pairs of the responses that have a value; a pair of equal values is a tie."""
-    responses = _responses(row)
+    responses = _given_responses(row)
     if len(values) != len(responses):
         field = "ranking" if row.get("ranking") is not None else "ratings"
         detail = f"there are {len(responses)} responses and {len(values)} values"
         raise BadRow(f"bad_{field}", detail, field)
+    if len(responses) > MOST_RANKED:
+        field = "ranking" if row.get("ranking") is not None else "ratings"
+        raise BadRow(
+            f"bad_{field}", f"there are {len(responses):,} responses, more than {MOST_RANKED}", field
+        )
+    prompt = row_conversation(row)
+    texts = _texts(responses, prompt)
     known = [(index, value) for index, value in enumerate(values) if value is not None]
     if len(known) < 2:
         raise BadRow("no_label", "fewer than two responses are rated")
     judgements = [
         (one, other, 0.5 if value == against else float(better(value, against)))
         for (one, value), (other, against) in combinations(known, 2)
-        if responses[one] != responses[other]
+        if texts[one] != texts[other]
     ]
     if not judgements:
         raise BadRow("identical_responses")
     identical = len(known) * (len(known) - 1) // 2 - len(judgements)
-    return _Judged(row_conversation(row), responses, judgements, weight_of(row), False, identical)
+    return _Judged(prompt, texts, judgements, weight_of(row), False, identical)
 
 
-def _responses(row: dict[str, Any]) -> list[str]:
+def _given_responses(row: dict[str, Any]) -> Sequence[object]:
     given = row.get("responses")
     if not isinstance(given, list | tuple):
         raise BadRow("missing_responses", "a ranking or ratings need a list of `responses`", "responses")
     if len(given) < 2:
         raise BadRow("missing_responses", "there are fewer than two responses", "responses")
-    texts = [response_text(value, f"responses.{place}").strip() for place, value in enumerate(given)]
+    return given
+
+
+def _texts(given: Sequence[object], prompt: Conversation) -> list[str]:
+    texts = [response_text(value, f"responses.{place}", prompt).strip() for place, value in enumerate(given)]
     for place, text in enumerate(texts):
         if not text:
             raise BadRow("empty_response", field=f"responses.{place}")
@@ -211,8 +225,10 @@ def _places(row: dict[str, Any]) -> list[float | None]:
     places = _numbers(row["ranking"], "ranking")
     if any(place is None for place in places):
         raise BadRow("bad_ranking", "a response has no place", "ranking")
-    if any(place is not None and place < 1 for place in places):
-        detail = "places count from 1, for the best; this is not a list of indices"
+    if any(place is not None and not place.is_integer() for place in places):
+        raise BadRow("bad_ranking", "places are whole numbers; equal ones stand for a tie", "ranking")
+    if places and min(place for place in places if place is not None) != 1:
+        detail = "the best place has to be 1: these are neither indices nor ratings"
         raise BadRow("bad_ranking", detail, "ranking")
     return places
 

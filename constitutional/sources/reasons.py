@@ -36,7 +36,7 @@ COMPARISON_REASONS: dict[str, str] = {
     "several_turns": "A response has a user's turn in it, or goes with another prompt, so that the two don't answer the same one.",
     "bad_probability": "A `probability` or `chosen_probability` is no number from 0 to 1.",
     "bad_vote": "A vote is none of 1 (the first response), 2 (the second), 0 (a tie) and null (no vote).",
-    "bad_weight": "A `weight` is no number greater than 0.",
+    "bad_weight": "A `weight` is no number from 0.000000001 to 1,000,000.",
     "bad_options": "A prompt in the paper's evaluation format does not hold a conversation and its options (A) and (B), or "
     "`corrects` and `incorrects` don't name one of them each.",
     "no_partner": "Of two files of responses, only one has a response to this prompt.",
@@ -51,8 +51,8 @@ RESPONSE_REASONS: dict[str, str] = {
 
 PREFERENCE_REASONS: dict[str, str] = {
     "no_label": "Nothing says which response is better: no probability, votes, ranking or ratings, or all votes are missing.",
-    "bad_ranking": "A `ranking` is not one place for each response, counted from 1 for the best.",
-    "bad_ratings": "The `ratings` are not one number for each response, higher for better.",
+    "bad_ranking": "A `ranking` is not one whole number for each of at most 256 responses, 1 for the best.",
+    "bad_ratings": "The `ratings` are not one number for each of at most 256 responses, higher for better.",
 }
 """For which a comparison is no preference."""
 

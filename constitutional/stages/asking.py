@@ -1,15 +1,19 @@
-"""Asking a model about a conversation that may not fit its context."""
+"""Asking a model: about a conversation that may not fit its context, several things at once, and what ends an option."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Literal, TypeVar
 
 from constitutional.engines.base import Engine
 from constitutional.errors import RequestTooLong
 from constitutional.records import Conversation, Generation, Sampling
 
 Overlong = Literal["skip", "drop-oldest"]
+T = TypeVar("T")
+
+_CLOSING = {"(": ")", "[": "]", "{": "}", '"': '"', "“": "”", "*": "*"}
 
 
 class Asker:
@@ -59,3 +63,25 @@ def without_oldest(conversation: Conversation) -> Conversation | None:
     start = 1 if conversation[0].role == "system" else 0
     users = [place for place in range(start + 1, len(conversation)) if conversation[place].role == "user"]
     return conversation[:start] + conversation[users[0] :] if users else None
+
+
+async def all_answers(asked: Iterable[Awaitable[T]]) -> list[T]:
+    """All answers, in order, to what is asked at once.
+
+    An engine shares the prefixes of such requests too (benchmarks/labeler.py). Every one of them is waited for, so that
+    whatever is remembered is found even where some are not.
+
+    Raises:
+        RequestTooLong: if any of them does, since then less has to be shown to all; else the first error.
+    """
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    errors.sort(key=lambda error: not isinstance(error, RequestTooLong))
+    if errors:
+        raise errors[0]
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def terminator_of(request: Conversation) -> str | None:
+    """What ends an option of several tokens: the bracket that closes the request's last one, or the end of turn (None)."""
+    return _CLOSING.get(request[-1].content[-1:])

@@ -116,6 +116,7 @@ class Sampled:
         pairs: the pairs they make; none of a single response.
         dropped_turns: how many of the oldest turns were dropped.
         escaped: special tokens spelt out in the prompt and made harmless, over all requests.
+        redraws: how many responses were drawn again, over all pairs.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Sampled:
     pairs: tuple[ResponsePair, ...]
     dropped_turns: int = 0
     escaped: int = 0
+    redraws: int = 0
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -189,8 +191,8 @@ class Comparer:
         responses = await self._draw_all(prompt.id, asker)
         temperatures = self.settings.per_response
         if len(responses) == 1:
-            step, _ = await self._drawn_again(prompt.id, 0, (responses[0],), temperatures, asker)
-            return self._sampled(prompt.id, asker, step, ())
+            step, redraws = await self._drawn_again(prompt.id, 0, (responses[0],), temperatures, asker)
+            return self._sampled(prompt.id, asker, step, (), redraws)
         several = len(responses) > 2
         pairs = []
         for number, both in enumerate(_pairs(temperatures)):
@@ -203,12 +205,18 @@ class Comparer:
             reason = _empty(steps) or ("identical_responses" if _same(steps) else None)
             swapped = second_comes_first(self.settings.seed, id)
             pairs.append(ResponsePair(id, (steps[0], steps[1]), both, redraws, swapped, reason))
-        return self._sampled(prompt.id, asker, tuple(responses), tuple(pairs))
+        redraws = sum(pair.redraws for pair in pairs)
+        return self._sampled(prompt.id, asker, tuple(responses), tuple(pairs), redraws)
 
     def _sampled(
-        self, id: str, asker: Asker, responses: tuple[Step, ...], pairs: tuple[ResponsePair, ...]
+        self,
+        id: str,
+        asker: Asker,
+        responses: tuple[Step, ...],
+        pairs: tuple[ResponsePair, ...],
+        redraws: int,
     ) -> Sampled:
-        return Sampled(id, asker.conversation, responses, pairs, asker.dropped, asker.escaped)
+        return Sampled(id, asker.conversation, responses, pairs, asker.dropped, asker.escaped, redraws)
 
     async def _draw_all(self, prompt_id: str, asker: Asker) -> list[Step]:
         """All responses, those of one temperature in one request, so that more samples keep those there are."""

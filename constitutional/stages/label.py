@@ -12,7 +12,6 @@ on to the answer.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,7 +26,7 @@ from constitutional.errors import BadAnswer, ConfigError, RequestRefused, Reques
 from constitutional.feedback import Comparison, Label, Vote
 from constitutional.records import Conversation, Generation, Sampling
 from constitutional.stages.answers import read_answer
-from constitutional.stages.asking import without_oldest
+from constitutional.stages.asking import all_answers, terminator_of, without_oldest
 from constitutional.stages.votes import (
     NO_MASS,
     UNREADABLE,
@@ -42,7 +41,7 @@ from constitutional.templates import PromptSet, load_prompt_set
 
 STAGE = "label"
 CLAMP_AFTER_REASONING = 0.4
-_VERSION = 1  # of what this stage makes of the same generations; part of every row's key
+_VERSION = 2  # of what this stage makes of the same generations; part of every row's key
 _ANSWER_TOKENS = 16  # of a counted answer: an option, or the sentence once more
 
 
@@ -159,6 +158,11 @@ class Labeler:
             raise ConfigError(
                 f"samples is {settings.samples}, but at temperature 0 all would be the same: set a temperature above 0"
             )
+        if settings.votes == "sampled" and settings.order_average == "logit" and settings.both_orders:
+            raise ConfigError(
+                "order_average is logit, but counted answers are 0 or 1, and the mean of their log-odds over both orders "
+                "cancels no position bias: take the mean, or votes by log-probabilities"
+            )
         self.prompts.fingerprint(*settings.templates)  # complains of a template that is missing
         if settings.chain_of_thought:
             self.prompts.rationale_stop()
@@ -251,7 +255,6 @@ class Labeler:
             min_mass=settings.min_mass,
             low_mass=settings.low_mass,
             weights={p.id: p.weight for p in self._usable} if self.asks_all else None,
-            by_principle=not self.asks_all,
         )
 
     async def label(self, comparison: Comparison, engine: Engine) -> Label:
@@ -284,25 +287,15 @@ class Labeler:
                 comparison = replace(comparison, prompt=shorter)
 
     async def _votes(self, comparison: Comparison, engine: Engine) -> list[Vote]:
-        """Everything at once: requests that are sent together share their prefixes too (benchmarks/labeler.py)."""
         questions = [
             _Question(self, comparison, principle, order)
             for principle in self.draw(comparison.id)
             for order in self.orders(comparison, principle)
         ]
-        results = await asyncio.gather(
-            *(
-                question.vote(sample, engine)
-                for question in questions
-                for sample in range(self.settings.samples)
-            ),
-            return_exceptions=True,
+        samples = range(self.settings.samples)
+        return await all_answers(
+            question.vote(sample, engine) for question in questions for sample in samples
         )
-        errors = [result for result in results if isinstance(result, BaseException)]
-        errors.sort(key=lambda error: not isinstance(error, RequestTooLong))
-        if errors:
-            raise errors[0]
-        return [result for result in results if isinstance(result, Vote)]
 
 
 class _Question:
@@ -311,7 +304,7 @@ class _Question:
     def __init__(self, labeler: Labeler, comparison: Comparison, principle: Principle, order: int) -> None:
         self._labeler, self._principle, self._order = labeler, principle, order
         self._id = comparison.id
-        shown = comparison.responses if order == 0 else comparison.responses[::-1]
+        shown = comparison.shown(order)
         self._shown_first = content_hash(shown[0])
         self._variables: dict[str, object] = {
             "prompt": comparison.prompt,
@@ -336,11 +329,19 @@ class _Question:
                 )
             if self._labeler.settings.votes == "sampled":
                 answered = await self._generate(messages, self._labeler._answering, "answer", sample, engine)
-                option = read_answer(answered.text, self._labeler.prompts.options)
+                option = read_answer(
+                    answered.text,
+                    self._labeler.prompts.options,
+                    prefix=messages[-1].content.rpartition("\n")[2],
+                    truncated=answered.truncated,
+                )
                 if option is None:
                     return replace(vote, reason=UNREADABLE)
                 return replace(vote, p_raw=1.0 if option == self._order else 0.0)
-            choice = await engine.choose(messages, self._labeler.prompts.options)
+            options = self._labeler.prompts.options
+            # A letter is one token, which nothing has to end; and so scores remembered without an end stay found.
+            letters = all(len(option.encode()) == 1 for option in options)
+            choice = await engine.choose(messages, options, None if letters else terminator_of(messages))
         except (RequestRefused, BadAnswer) as error:
             return replace(vote, reason=error.reason)
         p_raw, mass = read_choice(choice, self._order)

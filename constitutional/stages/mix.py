@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 STAGE = "mix"
+MOST_ROWS = 10**12  # that can be asked for
 _SLACK = 1e-6  # of a row: what sums of weights and of shares may be off
 
 
@@ -60,7 +61,7 @@ class MixSettings(BaseModel):
     seed: int = 0
     proportions: Mapping[str, float] = Field(default_factory=dict)
     counts: Mapping[str, int] = Field(default_factory=dict)
-    total: int | None = Field(default=None, ge=1)
+    total: int | None = Field(default=None, ge=1, le=MOST_ROWS)
     test: float = Field(default=0.05, ge=0, lt=1)
     split_by: Literal["opening", "prompt"] = "opening"
     allow: tuple[str, ...] = ()
@@ -231,6 +232,8 @@ def refuse_unmeant(names: Sequence[str], settings: MixSettings) -> None:
     for name, count in settings.counts.items():
         if count < 1:
             problems.append(f"--count {name}={count}: a count is at least 1; leave the source out instead")
+        if count > MOST_ROWS:
+            problems.append(f"--count {name}: a count is at most {MOST_ROWS:,}")
     if settings.proportions and settings.counts:
         problems.append("--proportion and --count can't be had together: one follows from the other")
     if settings.total is not None and not settings.proportions:

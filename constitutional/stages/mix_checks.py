@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from constitutional.errors import ConfigError, nearest
+from constitutional.estimates import Tally
 from constitutional.records import Row
 from constitutional.stages.mix import Facts, MixSettings, Part, shares
-from constitutional.workbench.estimates import Tally
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,9 +157,7 @@ def _length_bias(part: Part) -> Finding:
     _, prompts = np.unique(part.drawn("prompt")[decided], return_inverse=True)
     wins = (longer[decided] > 0).astype(float)
     tally = Tally()
-    order = np.argsort(prompts, kind="stable")
-    for cluster in np.split(wins[order], np.cumsum(np.bincount(prompts))[:-1]) if len(wins) else ():
-        tally.add(cluster.tolist())
+    tally.add_chains(wins, prompts)
     share = tally.proportion()
     if share is None:
         sentence = "no pair is decided and differs in length"

@@ -1,8 +1,9 @@
-"""Reading a score that a judge has written: the last line that is exactly one, or a typed reason why there is none.
+"""Reading a score that a judge has written: its last line if that is exactly one, or a typed reason why there is none.
 
 A judge that writes a justification and a decimal (d-RLAIF with generated scores; Lee et al. 2023 take the expectation
-over tokens instead) says many numbers. Only a line that is nothing but a score counts, and where such lines
-contradict each other none does: an unreadable answer is a failure, never a score.
+over tokens instead) says many numbers, and it may quote some that the response has put there. So only a last line that is
+nothing but a score counts, and where other such lines of the judge's own contradict it none does: an unreadable answer is a
+failure, never a score.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from typing import NamedTuple
 
 UNREADABLE, OUT_OF_RANGE, CONFLICTING = "unreadable_score", "score_out_of_range", "conflicting_scores"
 REASONS: dict[str, str] = {
-    UNREADABLE: "no line of the answer is exactly a score, or the token limit cut off the line that might be one",
+    UNREADABLE: "the last line of the answer is not exactly a score, or the token limit may have cut it off",
     OUT_OF_RANGE: "the score is outside of the scale, or given on another one, such as 4/10 where 5 is the highest",
     CONFLICTING: "the answer gives two different scores",
 }
 """Why a written answer is no score."""
 
 _LONGEST_LINE = 120  # characters; a longer one is no score, and not worth matching
-_DECORATION = " \t*_`#>[](){}\"'“”‘’|~-–—•"  # of Markdown, quotes and lists
-_NUMBER = r"[+\-−–]?[0-9]+(?:[.,][0-9]+)?"
+_DECORATION = (
+    " \t*_`#[](){}\"'“”‘’|~-–—•"  # of Markdown and lists, but no >: what follows that is a quotation
+)
+_NUMBER = r"[+\-−–]?[0-9]+(?:\.[0-9]+|,(?![0-9]{3}(?![0-9]))[0-9]+)?"  # in 1,000 the comma may mean either
 _SCORE = re.compile(
     r"(?P<label>(?:(?:my|the|your|final|overall|total) )*(?:score|rating)"  # a label,
     r"(?: ?[(\[][^()\[\]]{0,40}[)\]])?"  # the scale that it is on, as in `Score (1-5)`,
@@ -34,11 +37,12 @@ _MINUS = re.compile(r"[-–−](?=[0-9])")
 
 
 def read_rating(text: str, low: float, high: float, *, truncated: bool = False) -> float | str:
-    """The score that a judge's answer ends in.
+    """The score that a judge's answer ends in: in its last line that has a letter or digit.
 
     A score line holds a number and at most a label before it (`Score:`, `Final rating is`), what it is out of behind
-    it (`/5`, `out of 5`), a full stop, and Markdown's marks. A comma may stand for the decimal point. A line with
-    nothing but a number, which the number of a list may be, counts only where no line says that it is a score.
+    it (`/5`, `out of 5`), a full stop, and Markdown's marks. A comma may stand for the decimal point, but not before just
+    three digits. Another score line before it, with another number, contradicts it; one with nothing but a number, which
+    the number of a list may be, does so only where the last line is no more either. What is quoted, after `>`, is not the judge's own.
 
     Args:
         text: the answer.
@@ -49,14 +53,13 @@ def read_rating(text: str, low: float, high: float, *, truncated: bool = False) 
     Returns:
         The score, or one of `REASONS`.
     """
-    lines = text.splitlines()
-    if truncated and lines and text[-1] not in "\r\n":
-        lines.pop()
-    found = [score for line in lines if (score := _score(line))]
-    if not found:
+    lines = [line for line in text.splitlines() if any(map(str.isalnum, line))]
+    last = _score(lines[-1]) if lines else None
+    if last is None or (truncated and text[-1] not in "\r\n"):
         return UNREADABLE
-    scores = [score for score in found if score.named] or found
-    value = scores[-1].value
+    value = last.value
+    found = [score for line in lines if (score := _score(line))]
+    scores = [score for score in found if score.named or not last.named]
     if any(score.value != value for score in scores):
         return CONFLICTING
     if any(score.out_of not in (None, high) for score in scores) or not low <= value <= high:

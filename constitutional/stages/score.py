@@ -12,27 +12,26 @@ should not depend on which principle each of them has drawn (docs/scores.md).
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constitutional.assignment import content_hash, draw_principles, request_seed
+from constitutional.assignment import content_hash, draw_principles, draw_seed, request_seed
 from constitutional.constitution import Constitution, Principle
 from constitutional.engines.base import Engine
-from constitutional.errors import ConfigError
-from constitutional.records import Conversation, Message, Prompt, Sampling
+from constitutional.errors import BadAnswer, ConfigError, RequestRefused
+from constitutional.records import Prompt, Sampling
+from constitutional.stages.asking import all_answers, terminator_of
 from constitutional.stages.rating import read_rating
 from constitutional.stages.score_votes import Score, ScoreVote, aggregate, scored_vote
 from constitutional.stages.votes import LowMass
 from constitutional.templates import PromptSet, Scale, load_prompt_set
 
 STAGE = "score"
-_VERSION = 1  # of what this stage makes of the same answers; part of every row's key
+_VERSION = 2  # of what this stage makes of the same answers; part of every row's key
 _MOST_OPTIONS = 101
-_CLOSING = {"(": ")", "[": "]", "{": "}", '"': '"', "“": "”", "*": "*"}
 
 
 class ScoreSettings(BaseModel):
@@ -165,7 +164,7 @@ class Scorer:
         return count * self.settings.samples
 
     def draw(self, id: str) -> tuple[Principle, ...]:
-        """The principles that a response is scored by."""
+        """The principles that a response is scored by, by its own id or that of what it is a version of."""
         wanted = self.settings.principles
         if wanted == "all":
             return self._usable
@@ -173,13 +172,17 @@ class Scorer:
             self._usable, seed=self.settings.seed, stage=STAGE, prompt_id=id, round=0, count=wanted
         )
 
-    def key(self, item: Prompt) -> str:
+    def key(self, item: Prompt, *, of: str | None = None) -> str:
         """A hash of all that determines a score but the engine.
 
         Of the principles, just the drawn ones count, and of them just the fields that are rendered, and the weights
         where all are asked.
+
+        Args:
+            item: the conversation and the response to it.
+            of: see `score`.
         """
-        principles = self.draw(item.id)
+        principles = self.draw(of or item.id)
         weights = [str(p.weight) for p in principles] if self.settings.principles == "all" else []
         return content_hash(
             self._common_key,
@@ -190,24 +193,33 @@ class Scorer:
             *weights,
         )
 
-    async def score(self, item: Prompt, engine: Engine) -> Score:
-        """Score one response; see `score`."""
-        first, *others = self.draw(item.id)
-        # One principle goes first, so that the others find what they share with it in the engine's cache.
-        votes = await self._ask(item, first, engine)
-        answers = await asyncio.gather(
-            *(self._ask(item, principle, engine) for principle in others), return_exceptions=True
-        )
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                raise answer
-            votes += answer
+    async def score(self, item: Prompt, engine: Engine, *, of: str | None = None) -> Score:
+        """Score one response; see the function `score`.
+
+        Args:
+            item: the conversation and the response to it.
+            engine: the judge.
+            of: id of what the response is a version of, as of the chain it is a round of: all versions are scored by
+                the same principles. None is the item's own id.
+        """
         settings = self.settings
+        votes = await all_answers(
+            self._vote(item, principle, sample, engine)
+            for principle in self.draw(of or item.id)
+            for sample in range(settings.samples)
+        )
         # where principles are drawn, the weights have acted in the draw already
         weights = {p.id: p.weight for p in self._usable} if settings.principles == "all" else None
         return aggregate(item.id, votes, settings.scale, weights=weights, min_mass=settings.min_mass)
 
-    async def _ask(self, item: Prompt, principle: Principle, engine: Engine) -> tuple[ScoreVote, ...]:
+    async def _vote(self, item: Prompt, principle: Principle, sample: int, engine: Engine) -> ScoreVote:
+        """One vote; where the engine refuses the request for good, one that does not count."""
+        try:
+            return await self._ask(item, principle, sample, engine)
+        except (RequestRefused, BadAnswer) as error:
+            return ScoreVote(principle.id, sample, None, reason=error.reason)
+
+    async def _ask(self, item: Prompt, principle: Principle, sample: int, engine: Engine) -> ScoreVote:
         settings = self.settings
         variables = {
             "prompt": item.messages,
@@ -219,35 +231,17 @@ class Scorer:
             request = self.prompts.render("score", options=self.options, **variables)
             choice = await engine.choose(request, self.options, terminator_of(request))
             values = [float(option) for option in self.options]
-            return (
-                scored_vote(
-                    principle.id,
-                    choice.logprobs,
-                    values,
-                    min_mass=settings.min_mass,
-                    low_mass=settings.low_mass,
-                ),
+            return scored_vote(
+                principle.id, choice.logprobs, values, min_mass=settings.min_mass, low_mass=settings.low_mass
             )
         request = self.prompts.render("score-write", **variables)
         seed = request_seed(settings.seed, STAGE, item.id, f"write:{principle.id}")
-        generations = await engine.generate(request, settings.sampling.with_seed(seed), settings.samples)
-        return tuple(
-            self._written(principle.id, number, generation.text, generation.truncated)
-            for number, generation in enumerate(generations)
-        )
-
-    def _written(self, principle: str, sample: int, text: str, truncated: bool) -> ScoreVote:
-        scale = self.settings.scale
-        read = read_rating(text, scale.low, scale.high, truncated=truncated)
+        (written,) = await engine.generate(request, settings.sampling.with_seed(draw_seed(seed, sample)))
+        text, scale = written.text, settings.scale
+        read = read_rating(text, scale.low, scale.high, truncated=written.truncated)
         if isinstance(read, str):
-            return ScoreVote(principle, sample, None, justification=text.strip(), reason=read)
-        return ScoreVote(principle, sample, read, justification=text.strip())
-
-
-def terminator_of(request: Conversation) -> str | None:
-    """What ends a rating of several tokens: the closing bracket where the request ends in an opening one, else the model's end of turn."""
-    last: Message = request[-1]
-    return _CLOSING.get(last.content[-1:])
+            return ScoreVote(principle.id, sample, None, justification=text.strip(), reason=read)
+        return ScoreVote(principle.id, sample, read, justification=text.strip())
 
 
 async def score(

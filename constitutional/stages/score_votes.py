@@ -1,5 +1,4 @@
-"""From ratings to a score: the expectation over a scale, the mean over principles, and its standard error. Pure
-arithmetic, no engine.
+"""From ratings to a score: the expectation over a scale, the mean over principles, and its error. Pure arithmetic.
 
 A rating is Σ i·P(i) / Σ P(i) over the ratings i of a scale (Lee et al. 2023, arXiv 2309.00267, direct RLAIF), or read
 from what the judge wrote.
@@ -27,7 +26,8 @@ class ScoreVote:
         rating: in the scale; None where the answer can't be read.
         mass: probability of all ratings together; None for a written one.
         justification: all that the judge wrote; None where nothing was to be written.
-        reason: why the vote does not count: `low_mass`, or one of `rating.REASONS`; None for one that counts.
+        reason: why the vote does not count: `low_mass`, `no_mass`, one of `rating.REASONS`, or an engine's error's; None for one
+            that counts.
     """
 
     principle: str

@@ -124,7 +124,6 @@ def aggregate(
     min_mass: float = 0.0,
     low_mass: LowMass = "keep",
     weights: Mapping[str, float] | None = None,
-    by_principle: bool = False,
 ) -> Tally:
     r"""The label that some votes make.
 
@@ -135,8 +134,9 @@ def aggregate(
 
         √( K / (K - 1) · Σ_c ( Σ_{i ∈ c} v_i (p_i - p) )² ) / Σ v_i
 
-    over K clusters c: of the units of one principle where `by_principle` and there are several (the sd of the
-    principles' means / √K, where their weights are equal), else of one unit each (the sd of the units / √K).
+    over K clusters c: the units of each principle where there are several (the sd of the principles' means / √K, where
+    their weights are equal), since those of one are not independent; the units of a single principle are clusters of one
+    each (the sd of the units / √K).
 
     Args:
         votes: with their raw probabilities; `p` is made anew from these, and so are the reasons given here.
@@ -145,7 +145,6 @@ def aggregate(
         min_mass: a vote whose options have less mass than this is a vote of low mass.
         low_mass: whether such a vote counts.
         weights: of the principles by id; None is 1 for each.
-        by_principle: whether principles were sampled, so that units of one principle are not independent.
     """
     checked = [_checked(vote, clamp, min_mass, low_mass) for vote in votes]
     units: dict[tuple[str, int], list[int]] = {}
@@ -168,14 +167,11 @@ def aggregate(
     total = math.fsum(weight.values())
     means = {principle: math.fsum(found) / len(found) for principle, found in deviations.items()}
     label = math.fsum(weight[principle] * mean for principle, mean in means.items()) / total
-    if by_principle and len(deviations) > 1:
+    if len(deviations) > 1:
         residuals = [weight[principle] * (mean - label) for principle, mean in means.items()]
     else:
-        residuals = [
-            weight[principle] / len(found) * (unit - label)
-            for principle, found in deviations.items()
-            for unit in found
-        ]
+        ((principle, found),) = deviations.items()
+        residuals = [weight[principle] / len(found) * (unit - label) for unit in found]
     return Tally(0.5 + _on_grid(label), _standard_error(residuals, total), count, tuple(checked))
 
 

@@ -1,4 +1,4 @@
-"""Reading a list that a model has written: its items as they are, without the numbers, quotation marks and remarks around them."""
+"""Reading a list that a model has written: its items, without the numbers, quotation marks and remarks around them."""
 
 from __future__ import annotations
 

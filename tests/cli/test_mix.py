@@ -127,6 +127,7 @@ def test_everything_can_be_in_a_file(constitutional, source, tmp_path, mapping):
         (("--allow", "lenght-bias"), "length-bias"),
         (("--split", "c=test"), "--split names the unknown source 'c'"),
         (("--count", "a=401"), "a has 400 of the 401 rows asked for"),
+        (("--count", f"a={10**400}"), "--count a: a count is at most"),
     ],
 )
 def test_what_can_not_be_meant_is_answered_in_a_sentence(constitutional, source, tmp_path, options, words):
@@ -139,6 +140,8 @@ def test_what_can_not_be_meant_is_answered_in_a_sentence(constitutional, source,
     [
         (("x={a}", "x={b}"), "two sources are called 'x'"),
         (("x=",), "after x= comes the path"),
+        (('x="a"b"',), "no such file"),
+        (('x="',), "no such file"),
         (("x={missing}",), "no such file; did you mean 'a.jsonl'?"),
         (("x={folder}",), "this is a folder"),
     ],
@@ -147,6 +150,24 @@ def test_a_source_that_is_none_is_answered_in_a_sentence(constitutional, source,
     names = {"a": source("a"), "b": source("b"), "missing": tmp_path / "aa.jsonl", "folder": tmp_path}
     answer = constitutional("mix", *(text.format(**names) for text in given), "-o", tmp_path / "mix")
     assert answer.code == 2 and words in answer.problem
+
+
+def test_splits_and_paths_of_a_file_may_have_any_letters(constitutional, source, tmp_path):
+    paths = [tmp_path / name for name in ("donn\u00e9es.jsonl", '"a"b.jsonl')]
+    for name, path in zip("ab", paths, strict=True):
+        source(name).rename(path)
+    config = tmp_path / "mix.yaml"
+    config.write_text(
+        f"sources:\n  a: {paths[0]}\n  b: '{paths[1]}'\nsplit:\n  a: donn\u00e9es\nout: {tmp_path / 'mix'}\ntest: 0.1\n",
+        encoding="utf-8",
+    )
+    answer = constitutional("mix", "--config", config)
+    assert answer.code == 0, answer.err
+    found = manifest(tmp_path / "mix")["sources"]
+    assert [(one["path"], one["split"]) for one in found.values()] == [
+        (str(paths[0]), "donn\u00e9es"),
+        (str(paths[1]), "train"),
+    ]
 
 
 def test_a_path_with_an_equals_sign_is_a_path(constitutional, source, tmp_path, monkeypatch):
@@ -181,7 +202,7 @@ def test_texts_reach_the_terminal_inert(constitutional, source, tmp_path):
     path = source("a")
     evil = {
         "id": "evil",
-        "prompt": "\x1b[31mred",
+        "prompt": "\x1b[31mred \x9b31m \u202e",
         "chosen": "\x1b]0;title\x07 longer",
         "rejected": "[bold]no[/bold]",
     }
@@ -191,7 +212,10 @@ def test_texts_reach_the_terminal_inert(constitutional, source, tmp_path):
         constitutional("show", tmp_path / "mix", "a/evil"),
         constitutional("show", tmp_path / "mix", "--limit", 400),
     ):
-        assert "\x1b" not in answer.out and "\\u{1b}" in answer.out
+        assert not set("\x1b\x9b\u202e") & set(answer.out) and "\\u{1b}" in answer.out
+    as_json = constitutional("show", tmp_path / "mix", "a/evil", "--json").out
+    assert not set("\x1b\x9b\u202e") & set(as_json)
+    assert json.loads(as_json)["prompt"][0]["content"] == evil["prompt"]
     assert "[bold]no[/bold]" in constitutional("show", tmp_path / "mix", "a/evil").out
 
 

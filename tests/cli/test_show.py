@@ -1,12 +1,15 @@
 """`constitutional show`: readable by eye, and whatever a model or a user wrote stays text."""
 
+import io
 import json
 import sqlite3
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from constitutional import ScriptedEngine
-from constitutional.cli.text import inert, word_diff
+from constitutional.cli.text import data_console, hanging, inert, word_diff
 from tests.cli.conftest import SCRIPTED, until
 from tests.helpers import run
 
@@ -178,6 +181,43 @@ def test_the_difference_in_colour_has_no_brackets():
     assert "[-b-]" in plain.plain and "{+x+}" in plain.plain
     assert coloured.plain == "a b x c"
     assert [str(span.style) for span in coloured.spans] == ["red strike", "green underline"]
+
+
+def test_the_difference_in_colour_keeps_words_apart():
+    coloured = word_diff("As for", "help", colour=True)
+    assert coloured.plain == "As for help"
+    assert [coloured.plain[span.start : span.end] for span in coloured.spans] == ["As for", "help"]
+    assert word_diff("a b.\n\nc", "a c", colour=True).plain == "a b.\n\nc"
+
+
+def test_scripts_without_spaces_are_compared_by_character():
+    assert word_diff("哪个回答更好？", "哪个回答更友好？", colour=False).plain == "哪个回答更{+友+}好？"
+    assert word_diff("更好？", "更坏？", colour=True).plain == "更好坏？"
+    assert word_diff("この応答は親切", "この応答は正直", colour=False).plain == "この応答は[-親切-]{+正直+}"
+
+
+def console(width):
+    return Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None, _environ={})
+
+
+def printed(console, text):
+    console.print(text)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_a_text_hangs_from_its_first_line_and_breaks_between_words_on_a_terminal():
+    text = Text("  critique: one two three four five six seven eight nine\nten")
+    assert printed(console(30), hanging(console(30), text, 4)) == [
+        "  critique: one two three", "    four five six seven eight", "    nine", "    ten",
+    ]  # fmt: skip
+    pipe = data_console(io.StringIO())
+    assert hanging(pipe, text, 4).plain == text.plain.replace("\n", "\n    ")
+
+
+def test_joiners_stay_since_words_and_emoji_are_spelt_with_them():
+    for text in ("می\u200cخواهم", "👩\u200d👧"):
+        assert inert(text) == text
+    assert inert("a\u200bb\u200e\u200f") == "a\\u{200b}b\\u{200e}\\u{200f}"
 
 
 def test_lines_and_tabs_stay_and_everything_that_acts_is_spelt_out():

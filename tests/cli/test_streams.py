@@ -24,6 +24,18 @@ def test_a_reader_that_has_gone_is_no_failure(command):
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_changes_nothing_else(closed, tmp_path):
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "How do magnets work?"}\n')
+    make = (
+        f"revise {tmp_path}/prompts.jsonl -c harmlessness --engine scripted --rounds 1 --out {tmp_path}/run"
+    )
+    for command in ("constitution show tutor", make, make):
+        done = bash(f"({COMMAND} {command} {closed}); echo $?")
+        assert done.stdout.endswith("0\n") and "Traceback" not in done.stderr
+    assert "1 ok" in bash(f"{COMMAND} show {tmp_path}/run").stdout
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("command", ["constitution show tutor", "constitution list", "--help"])
 def test_a_disk_that_is_full_is_named(command):

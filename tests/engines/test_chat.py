@@ -74,14 +74,14 @@ def test_an_ordinary_conversation_gets_the_ids_that_the_tokenizer_itself_gives()
 
 
 @given(conversations)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_content_can_form_a_special_token(messages):
     ids = CHAT_ENCODER.encode(messages).ids
     assert special_tokens(CHAT, ids) == special_tokens(CHAT, CHAT_ENCODER.encode(neutral(messages)).ids)
 
 
 @given(conversations)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_escaping_changes_tokens_but_not_the_text(messages):
     encoded = CHAT_ENCODER.encode(messages)
     closed = [m.to_row() for m in messages]
@@ -94,7 +94,7 @@ def test_escaping_changes_tokens_but_not_the_text(messages):
 
 
 @given(conversations)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_content_can_open_a_turn_of_a_transcript(messages):
     def openings(messages):
         lines = text_of(PLAIN_ENCODER, PLAIN, messages).splitlines()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from constitutional.engines.chat import ChatEncoder
 from constitutional.engines.options import branches, log_rest, score_options
-from constitutional.errors import ChoiceUnsupported
+from constitutional.errors import BadAnswer, ChoiceUnsupported
 from constitutional.records import Message
 from tests.tiny import tiny_tokenizer
 
@@ -81,6 +81,15 @@ def test_the_trie_lists_each_child_once_in_order():
 def test_what_can_not_be_scored_is_a_mistake_of_the_caller(messages, options):
     with pytest.raises(ValueError, match=r"option"):
         score(options, messages=messages)
+
+
+@pytest.mark.parametrize("options", [["A", "B"], ["1", "10"]])
+def test_log_probabilities_that_are_no_numbers_are_a_bad_answer(options):
+    async def broken(ids, token_ids):
+        return [math.nan, *[-1.0] * (len(token_ids) - 1)]
+
+    with pytest.raises(BadAnswer, match="not numbers: try another dtype"):
+        asyncio.run(score_options(ENCODER, ASKED, options, ")", broken))
 
 
 def test_an_option_that_begins_another_with_its_terminator_is_refused():

@@ -17,6 +17,7 @@ from constitutional.errors import (
     ConfigError,
     EngineTimeout,
     EngineUnavailable,
+    OptionNotShown,
     PrerequisiteError,
     RequestRefused,
     RequestTooLong,
@@ -578,16 +579,26 @@ def test_what_is_left_for_others_is_not_rounded_away(fake):
 NO_CHOICE = {
     "no log-probabilities": answer("A"),
     "null": {"choices": [{"message": {"content": "A"}, "logprobs": None}]},
+}
+NOT_SHOWN = {
     "an option is not shown": top_logprobs({"A": -0.1, "C": -3.0}),
     "an option is shown with a space": top_logprobs({"A": -0.1, " B": -3.0}),
 }
 
 
 @pytest.mark.parametrize("reply", NO_CHOICE.values(), ids=NO_CHOICE)
-def test_choose_refuses_what_the_server_does_not_show(fake, reply):
+def test_choose_refuses_a_server_without_log_probabilities(fake, reply):
     fake.default = reply
     with pytest.raises(ChoiceUnsupported, match="sample answers"):
         choose(fake)
+
+
+@pytest.mark.parametrize("reply", NOT_SHOWN.values(), ids=NOT_SHOWN)
+def test_an_option_that_is_not_among_the_likeliest_tokens_fails_this_one_request(fake, reply):
+    fake.default = reply
+    with pytest.raises(OptionNotShown, match="'B' is not among them"):
+        choose(fake)
+    assert OptionNotShown.reason == "option_not_shown" and issubclass(OptionNotShown, BadAnswer)
 
 
 @pytest.mark.parametrize("logprob", ["-1", None, True, math.nan, 2.0])

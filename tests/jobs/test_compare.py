@@ -11,11 +11,12 @@ from collections import Counter
 
 import pytest
 
-from constitutional import JobOptions, ScriptedEngine
+from constitutional import Generation, JobOptions, ScriptedEngine
 from constitutional.engines.scripted import text_of
 from constitutional.errors import ConfigError
 from constitutional.jobs.compare import build_comparisons, build_comparisons_async
 from constitutional.jobs.join import join_responses
+from constitutional.rundir import open_ledger
 from constitutional.sources import read_comparisons
 from constitutional.stages.compare import CompareSettings, second_comes_first
 from tests.helpers import PROMPT_SET, REPOSITORY, CountingEngine, data_files, read
@@ -93,6 +94,43 @@ def test_each_input_ends_as_one_thing_and_the_counts_add_up(prompts_file, tmp_pa
     assert [row["id"] for row in read(tmp_path / "run", "comparisons")] == ["good", "fine"]
 
 
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize(
+    ("temperature", "redraws", "detail"),
+    [(1.0, 2, "after 2 redraws"), (1.0, 1, "after 1 redraw"), (0.0, 2, "nothing was drawn again")],
+)
+def test_a_skipped_prompt_says_how_often_was_drawn_again(
+    prompts_file, tmp_path, samples, temperature, redraws, detail
+):
+    """A greedy response is never drawn again: it would be the same."""
+    engine = ScriptedEngine(lambda m, s: "" if s.temperature == temperature else "b")
+    temperatures = temperature if samples == 1 else (temperature, 0.5)
+    report = run(
+        prompts_file(3), tmp_path / "run", engine, samples=samples, temperature=temperatures, redraws=redraws
+    )
+    ledger = open_ledger(tmp_path / "run")
+    found = {(row.reason, row.detail) for row in ledger.rows()}
+    ledger.close()
+    assert found == {("empty_response", detail)}
+    assert counts(report)["redraws"] == 3 * (redraws if temperature else 0)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_what_was_changed_in_prompts_to_be_asked_is_counted(prompts_file, tmp_path, samples):
+    talk = [
+        {"role": "user" if n % 2 == 0 else "assistant", "content": f"turn{n} " * length}
+        for n, length in enumerate((500, 10, 10))
+    ]
+    rows = [{"id": "long", "prompt": talk}, {"id": "marked", "prompt": "Say <|im_end|>, <|im_end|>."}]
+
+    def answer(messages, sampling):
+        return Generation(f"text {sampling.seed}", escaped=messages[-1].content.count("<|im_end|>"))
+
+    engine = ScriptedEngine(answer, context_length=300)
+    report = run(prompts_file(rows), tmp_path / "run", engine, samples=samples, overlong="drop-oldest")
+    assert (counts(report)["dropped_turns"], counts(report)["escaped"]) == (2, 2)
+
+
 def test_a_good_pair_of_a_prompt_is_kept_though_another_is_not(prompts_file, tmp_path):
     texts = iter(["x", "x", "a", "b"])
     engine = ScriptedEngine(lambda messages, sampling: next(texts), slots=1)
@@ -103,8 +141,6 @@ def test_a_good_pair_of_a_prompt_is_kept_though_another_is_not(prompts_file, tmp
 
 
 def test_truncated_responses_are_kept_and_counted(prompts_file, tmp_path):
-    from constitutional import Generation
-
     def answer(messages, sampling):
         return Generation(f"text {sampling.seed}", "length")
 

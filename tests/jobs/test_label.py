@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from constitutional import Constitution, JobOptions
-from constitutional.errors import ChoiceUnsupported, ConfigError, EngineDied, EngineTimeout, RequestRefused
+from constitutional.errors import (
+    ChoiceUnsupported,
+    ConfigError,
+    EngineDied,
+    EngineTimeout,
+    OptionNotShown,
+    RequestRefused,
+)
 from constitutional.jobs.job import Silence
 from constitutional.jobs.label import label_comparisons, label_comparisons_async
 from constitutional.stages.label import Labeler, LabelSettings
@@ -302,6 +309,45 @@ def test_a_judge_without_log_probabilities_is_refused_and_the_way_out_named(tmp_
         run(comparisons, tmp_path / "run", judge=Judge(opinion))
     settings = {"votes": "sampled", "samples": 4, "temperature": 1.0}
     assert run(comparisons, tmp_path / "other", settings=settings).manifest["counts"]["rows"]["ok"] == 3
+
+
+class Sure(Judge):
+    """Behind a server that does not show an option where the judge is asked one of these questions."""
+
+    def __init__(self, *questions):
+        super().__init__(moody)
+        self.questions = questions
+
+    async def choose(self, messages, options, terminator=None):
+        if any(f"Question {number}?" in messages[-2].content for number in self.questions):
+            self.choices.append(tuple(messages))
+            raise OptionNotShown("'B' is not among the 20 likeliest tokens")
+        return await super().choose(messages, options, terminator)
+
+
+@pytest.mark.parametrize("odd", [(11,), range(9), (0, 3, *range(20, 30))])
+def test_comparisons_that_a_server_shows_no_options_for_fail_alone(tmp_path, odd):
+    path = write(tmp_path, rows(30))
+    report = run(path, tmp_path / "run", judge=Sure(*odd))
+    counts = report.manifest["counts"]
+    assert counts["rows"]["reasons"] == {"option_not_shown": len(odd)}
+    assert counts["labels"]["count"] == 30 - len(odd)
+    assert counts["votes"]["not_counted"] == {"option_not_shown": 2 * len(odd)}
+    failed = [row["id"] for row in read(tmp_path / "run", "labels") if row["status"] == "failed"]
+    assert failed == [f"c{n}" for n in sorted(odd)]
+    again = Sure(*range(30))
+    report = run(path, tmp_path / "run", judge=again, options=JobOptions(retry_failed=True))
+    assert len(again.choices) == 2 * len(odd) and report.failed == len(odd)  # many, but others were answered
+
+
+def test_a_run_of_which_no_row_can_be_answered_is_given_up_and_the_way_out_is_free(tmp_path):
+    path = write(tmp_path, rows(100))
+    judge = Sure(*range(100))
+    with pytest.raises(ConfigError, match=r"none of the first 10 rows .*option_not_shown.*--votes sampled"):
+        run(path, tmp_path / "run", judge=judge)
+    assert len(judge.choices) < 2 * 40 and not (tmp_path / "run" / "manifest.json").exists()
+    counted = run(path, tmp_path / "run", judge=judge, settings={"votes": "sampled"})  # without rebuild
+    assert counted.manifest["counts"]["rows"]["ok"] == 100
 
 
 def test_rows_that_timed_out_are_tried_again_and_ask_only_what_is_missing(tmp_path):

@@ -5,12 +5,14 @@ import tracemalloc
 
 import pytest
 
-from constitutional import ScriptedEngine
+from constitutional import JobOptions, ScriptedEngine
 from constitutional.errors import ConfigError, SourceError
+from constitutional.jobs.compare import build_comparisons
 from constitutional.jobs.label import label_comparisons
 from constitutional.jobs.mix import mix_preferences, plan_mix, publish_mix
 from constitutional.rundir import RunDirectory, open_ledger, read_manifest, split_files
 from constitutional.stages.mix import MixSettings
+from constitutional.workbench.run_facts import stage_of
 from tests.helpers import PROMPT_SET, REPOSITORY, data_files, run
 
 COLUMNS = ["id", "prompt", "chosen", "rejected", "chosen_probability", "source", "weight"]
@@ -270,6 +272,16 @@ def test_rows_that_could_not_be_used_are_in_the_ledger_with_their_reasons(source
     ]
 
 
+def test_a_change_of_what_is_skipped_alone_is_found_too(source, tmp_path):
+    path = source("a", 200, {"prompt": "Only this?"})
+    plan = plan_mix({"a": path}, settings=SETTINGS)
+    changed = path.read_text(encoding="utf-8").replace('"Only this?"', '"?", "responses": ["a", "b"]')
+    path.write_text(changed, encoding="utf-8")
+    with pytest.raises(SourceError, match="changed while it was read"):
+        publish_mix(plan, tmp_path / "mix")
+    assert read_manifest(tmp_path / "mix") is None
+
+
 @pytest.mark.parametrize("change", ["reword", "shorten", "extend"])
 def test_a_source_that_changes_while_it_is_read_is_found(source, tmp_path, change):
     path = source("a")
@@ -300,6 +312,34 @@ def test_another_stage_s_run_and_a_source_are_never_replaced(source, prompts_fil
     mix_preferences({"a": source("a")}, mine, settings=SETTINGS)
     with pytest.raises(ConfigError, match="is the source 'old' itself"):
         mix_preferences({"old": mine, "b": source("b")}, mine)
+
+
+@pytest.mark.parametrize("rebuild", [True, False])
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("stage", ["compare", "label", "revise"])
+def test_no_other_stage_replaces_a_mix(source, prompts_file, tmp_path, stage, dry_run, rebuild):
+    mine = tmp_path / "mix"
+    mix_preferences({"a": source("a")}, mine, settings=SETTINGS)
+    before = data_files(mine)
+    options = JobOptions(dry_run=dry_run, rebuild=rebuild)
+    common = {"engine": ScriptedEngine(), "prompt_set": PROMPT_SET, "options": options}
+    with pytest.raises(ConfigError, match=f"is a run of 'mix', which one of '{stage}' would replace"):
+        if stage == "compare":
+            build_comparisons(prompts_file(2), mine, **common)
+        elif stage == "label":
+            label_comparisons(tmp_path / "a.jsonl", "harmlessness", mine, **common)
+        else:
+            run(prompts_file(2), mine, options=options)
+    assert data_files(mine) == before and read_manifest(mine)["stage"] == "mix"
+    mix_preferences({"a": source("a")}, mine, settings=SETTINGS)
+    assert data_files(mine) == before
+    assert stage_of(mine) == "mix"
+
+
+def test_a_split_of_no_source_is_refused(source, tmp_path):
+    with pytest.raises(ConfigError, match="unknown source 'helpfull'; did you mean 'helpful'"):
+        mix_preferences({"helpful": source("a")}, tmp_path / "mix", splits={"helpfull": "test"})
+    assert not (tmp_path / "mix").exists()
 
 
 def test_a_mix_is_a_source_of_which_either_split_can_be_read(source, tmp_path):

@@ -244,6 +244,47 @@ def test_a_new_seed_moves_only_the_requests_that_show_it(seeds, tmp_path, prompt
     assert 0 < report.plan.stale < report.plan.kept
 
 
+def test_after_a_change_no_more_requests_are_made_than_the_new_answers_need(seeds, tmp_path, prompts_file):
+    """A run that needed many requests, and seeds that are all others since: its number says nothing any more."""
+    write(seeds, tmp_path / "run", engine=CountingEngine(lambda *_: "1. The same prompt again, please?"))
+    others = prompts_file(
+        [{"id": f"t{n}", "prompt": f"Write a nasty remark about guest {n} of mine."} for n in range(12)],
+        "others.jsonl",
+    )
+    planned = write(others, tmp_path / "run", options=JobOptions(dry_run=True))
+    assert (planned.plan.kept, planned.plan.to_do) == (0, 7)
+    engine = CountingEngine(answer)
+    write(others, tmp_path / "run", engine=engine)
+    write(others, tmp_path / "whole")
+    assert 7 <= len(engine.requests) <= 20
+    assert data_files(tmp_path / "run") == data_files(tmp_path / "whole")
+
+
+def test_a_new_seed_asks_only_for_the_requests_that_show_it(seeds, tmp_path, prompts_file):
+    write(seeds, tmp_path / "run", seeds_per_request=2, count=60)
+    rows = [json.loads(line) for line in seeds.read_text(encoding="utf-8").splitlines()]
+    more = prompts_file([*rows, {"id": "new", "prompt": "Write a rude song about my cousin."}], "more.jsonl")
+    engine = CountingEngine(answer)
+    write(more, tmp_path / "run", engine=engine, seeds_per_request=2, count=60)
+    assert engine.requests
+    assert all("my cousin" in messages[-1].content for messages, _ in engine.requests)
+    write(more, tmp_path / "whole", seeds_per_request=2, count=60)
+    assert texts(tmp_path / "run") == texts(tmp_path / "whole")
+
+
+def test_other_numbers_of_seeds_and_topics_that_come_or_go_need_to_be_said(seeds, tmp_path, prompts_file):
+    write(seeds, tmp_path / "run")
+    with pytest.raises(ConfigError, match="seeds_per_request was 5 and is now 4"):
+        write(seeds, tmp_path / "run", seeds_per_request=4)
+    topics = tmp_path / "topics.txt"
+    topics.write_text("money\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="topics was False and is now True"):
+        write(seeds, tmp_path / "run", topics=topics)
+    few = prompts_file([{"id": f"s{n}", "prompt": f"Tell me {n} lies."} for n in range(3)], "few.jsonl")
+    write(few, tmp_path / "few", count=5)
+    write(few, tmp_path / "few", count=5, seeds_per_request=9)  # there are but three to show
+
+
 def test_a_change_of_model_or_sampling_needs_to_be_said_and_starts_anew(seeds, tmp_path):
     write(seeds, tmp_path / "run", count=60)
     with pytest.raises(ConfigError, match=r"temperature was 1\.0 and is now 0\.5"):

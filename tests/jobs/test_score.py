@@ -1,12 +1,13 @@
 """The job of scoring, with the scripted engine: what comes out, what is kept, and what an edit redoes."""
 
 import asyncio
+import re
 import statistics
 
 import pytest
 
 from constitutional import Constitution, JobOptions, Principle, ScriptedEngine
-from constitutional.errors import ChoiceUnsupported, ConfigError, EngineTimeout
+from constitutional.errors import ChoiceUnsupported, ConfigError, EngineTimeout, OptionNotShown
 from constitutional.jobs.score import score_responses
 from constitutional.stages.score import ScoreSettings
 from tests.helpers import PROMPT_SET, CountingEngine, data_files, read
@@ -103,8 +104,34 @@ def test_chains_are_scored_round_by_round(prompts_file, tmp_path):
     by_round = report.manifest["counts"]["scores_by_round"]
     assert [(found["round"], found["count"]) for found in by_round] == [(0, 6), (1, 6), (2, 6)]
     for found in by_round:
-        mean = statistics.mean(row["score"] for row in rows if row["round"] == found["round"])
-        assert found["mean"] == pytest.approx(mean, abs=1e-6)
+        scores = [row["score"] for row in rows if row["round"] == found["round"]]
+        assert found["mean"] == pytest.approx(statistics.mean(scores), abs=1e-6)
+        assert found["standard_error"] == pytest.approx(statistics.stdev(scores) / 6**0.5, abs=1e-6)
+
+
+def test_the_rounds_of_a_chain_are_no_independent_scores(prompts_file, tmp_path):
+    """Of chains whose rounds all score alike, the mean is as uncertain as that of a round."""
+    revise(prompts_file(5), tmp_path / "chains", rounds=4)
+
+    def answer(messages, sampling):
+        number = int(re.search(r"Question number (\d+)", messages[-1].content)[1])
+        return f"Score: {1 + number % 5}"
+
+    whole = score(tmp_path / "chains", tmp_path / "run", engine=ScriptedEngine(answer), written=True)
+    counts, rows = whole.manifest["counts"], read(tmp_path / "run", "scores")
+    assert counts["scores"]["count"] == len(rows) == 5 * 5
+    chains = [row["score"] for row in rows if row["round"] == 0]
+    assert len(set(chains)) > 1 and [row["score"] for row in rows] == [s for s in chains for _ in range(5)]
+    assert counts["scores"]["standard_error"] == pytest.approx(statistics.stdev(chains) / 5**0.5, abs=1e-6)
+
+
+def test_the_rounds_of_a_chain_are_scored_by_the_same_principles(prompts_file, tmp_path):
+    revise(prompts_file(8), tmp_path / "chains")
+    score(tmp_path / "chains", tmp_path / "run", principles=1)
+    drew = {}
+    for row in read(tmp_path / "run", "scores"):
+        drew.setdefault(row["source_id"], set()).update(vote["principle"] for vote in row["votes"])
+    assert all(len(names) == 1 for names in drew.values()) and len(set.union(*drew.values())) > 1
 
 
 def test_the_same_call_again_asks_nothing_and_leaves_the_data(responses_file, tmp_path):
@@ -173,6 +200,45 @@ def test_an_engine_without_probabilities_is_refused_with_what_to_do(responses_fi
         score(responses_file(3), tmp_path / "run", engine=Mute())
 
 
+def test_a_response_whose_ratings_a_server_does_not_show_fails_alone(responses_file, tmp_path):
+    class Sure(Judge):
+        async def choose(self, messages, options, terminator=None):
+            if "Answer 11." in messages[-2].content:
+                raise OptionNotShown("'7' is not among the 20 likeliest tokens")
+            return await super().choose(messages, options, terminator)
+
+    counts = score(responses_file(20), tmp_path / "run", engine=Sure()).manifest["counts"]
+    assert (counts["rows"]["ok"], counts["rows"]["reasons"]) == (19, {"option_not_shown": 1})
+    assert counts["votes"] == {"counted": 57, "flagged": 0, "option_not_shown": 3}
+
+
+def test_where_no_response_can_be_rated_so_the_run_is_given_up_with_what_to_do(responses_file, tmp_path):
+    class Mute(CountingEngine):
+        async def choose(self, messages, options, terminator=None):
+            raise OptionNotShown("'10' is not among the 20 likeliest tokens")
+
+    engine = Mute(lambda messages, sampling: "Score: 4")
+    with pytest.raises(ConfigError, match=r"none of the first 10 rows .*--written"):
+        score(responses_file(50), tmp_path / "run", engine=engine)
+    assert score(responses_file(50), tmp_path / "run", engine=engine, written=True).failed == 0
+    assert score(responses_file(5), tmp_path / "few", engine=engine).failed == 5
+
+
+def test_a_dry_run_counts_what_is_remembered(responses_file, tmp_path):
+    path = responses_file(4)
+    score(path, tmp_path / "run", constitution=rules(16))
+    reworded = rules(16, **{"rule-3": "Which response is shorter?"})
+    report = score_responses(
+        path,
+        reworded,
+        tmp_path / "run",
+        engine=ScriptedEngine(),
+        prompt_set=PROMPT_SET,
+        options=JobOptions(dry_run=True),
+    )
+    assert (report.plan.stale, report.estimate.generations, report.estimate.missing) == (4, 4 * 16, 4)
+
+
 def test_a_time_out_is_tried_again_by_the_next_call(responses_file, tmp_path):
     late = {"r1"}
 
@@ -210,6 +276,7 @@ def test_the_manifest_says_what_the_scores_were_made_with(responses_file, tmp_pa
     assert manifest["settings"]["principles"] == 2
     assert manifest["constitution"]["principles"] == ["rule-0", "rule-1", "rule-2"]
     assert manifest["sources"]["responses"].endswith("prompts.jsonl")
+    assert manifest["prompt_set"]["path"] == str(PROMPT_SET.absolute())
     assert "2 drawn principles" in manifest["summary"] and "from 1 to 10" in manifest["summary"]
 
 

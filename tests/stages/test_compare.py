@@ -149,8 +149,10 @@ def test_an_empty_response_is_drawn_again_whichever_of_the_two_it_is():
 
 
 def test_one_sample_that_is_empty_is_drawn_again_too():
-    assert sampled(in_turn("", "a"), samples=1).responses[0].text == "a"
-    assert sampled(in_turn("", "", "", ""), samples=1).reason == "empty_response"
+    found = sampled(in_turn("", "a"), samples=1)
+    assert (found.responses[0].text, found.redraws) == ("a", 1)
+    found = sampled(in_turn("", "", "", ""), samples=1)
+    assert (found.reason, found.redraws) == ("empty_response", 3)
 
 
 def test_of_two_equal_responses_the_one_that_varies_most_is_drawn_again():
@@ -169,6 +171,10 @@ def test_a_bad_pair_does_not_spoil_a_good_one():
     found = sampled(in_turn("x", "x", "a", "b"), samples=4, redraws=0)
     assert [pair.reason for pair in found.pairs] == ["identical_responses", None]
     assert [c.id for c in found.comparisons] == ["p1#1"] and found.reason is None
+
+
+def test_redraws_are_those_of_all_pairs():
+    assert sampled(in_turn("x", "x", "", "b", "y", "a"), samples=4).redraws == 1 + 1
 
 
 def test_a_truncated_response_is_kept_and_says_so():

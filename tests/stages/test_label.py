@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from constitutional import Constitution, Message, Principle, load_prompt_set
+from constitutional import Constitution, Generation, Message, Principle, load_prompt_set
 from constitutional.errors import (
     BadAnswer,
     ChoiceUnsupported,
     ConfigError,
     ConstitutionError,
     EngineTimeout,
+    OptionNotShown,
     RequestRefused,
     RequestTooLong,
 )
@@ -24,7 +25,19 @@ from constitutional.records import Choice
 from constitutional.stages.label import Labeler, LabelSettings, label
 from constitutional.stages.votes import Unlabelled
 from tests.helpers import PROMPT_SET
-from tests.judges import Judge, bradley_terry, comparison, lean, quality, rules, shown, sigmoid, uniform, wait
+from tests.judges import (
+    Judge,
+    Overflowing,
+    bradley_terry,
+    comparison,
+    lean,
+    quality,
+    rules,
+    shown,
+    sigmoid,
+    uniform,
+    wait,
+)
 
 PROMPTS = load_prompt_set(PROMPT_SET)
 
@@ -379,7 +392,103 @@ def test_only_unreadable_answers_make_no_label():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("A)", None), ("A", "unreadable_answer"), ("The better one is (A", "unreadable_answer")],
+)
+def test_a_counted_answer_that_the_limit_cut_off_counts_only_if_its_option_is_closed(text, reason):
+    judge = Judge(lambda *_: 0.5)
+    judge._answer = lambda messages, sampling: Generation(text, "length")
+    if reason:
+        with pytest.raises(Unlabelled) as raised:
+            labelled(comparison(), judge, votes="sampled")
+        assert raised.value.reason == reason
+    else:
+        assert [v.p_raw for v in labelled(comparison(), judge, votes="sampled").votes] == [1.0, 0.0]
+
+
+def test_a_judge_that_begins_its_sentence_again_is_read_and_one_that_names_an_option_in_passing_is_not():
+    judge = Judge(lambda *_: 0.5)
+    judge._answer = lambda messages, sampling: "The better one is (B)."
+    assert [v.p_raw for v in labelled(comparison(), judge, votes="sampled").votes] == [0.0, 1.0]
+    judge._answer = lambda messages, sampling: "I would not pick (B) here."
+    with pytest.raises(Unlabelled, match="unreadable_answer × 2"):
+        labelled(comparison(), judge, votes="sampled")
+
+
+# ---------------------------------------------------------------------- what ends an option
+
+
+@pytest.mark.parametrize(
+    ("options", "ends"),
+    [(("A", "B"), None), (("1", "2"), None), (("first", "second"), ")"), (("A", "B1"), ")")],
+)
+def test_options_of_several_letters_end_with_the_bracket_that_they_stand_in(options, ends):
+    ended = []
+
+    class Recording(Judge):
+        async def choose(self, messages, options, terminator=None):
+            ended.append(terminator)
+            return Choice((-1.0, -1.0), -1.0)
+
+    prompts = replace(PROMPTS, options=options)
+    wait(Labeler(rules(), prompts, LabelSettings()).label(comparison(), Recording(lambda *_: 0.5)))
+    assert ended == [ends, ends]
+
+
 # ---------------------------------------------------------------------- what can go wrong
+
+
+def test_log_probabilities_that_are_no_numbers_are_no_votes():
+    def overflows(messages):
+        return shown(messages)[2] == "Which keeps rule 1?" and shown(messages)[0].startswith("The second")
+
+    got = labelled(comparison(), Overflowing(overflows), rules(3), principles="all")
+    reasons = {(v.principle, v.order): v.reason for v in got.votes if v.reason}
+    assert reasons == {("rule-1", 0): "partner_dropped", ("rule-1", 1): "bad_answer"}
+    assert (got.probability, got.units) == (0.5, 2)
+    with pytest.raises(Unlabelled) as raised:
+        labelled(comparison(), Overflowing(lambda messages: True))
+    assert (raised.value.status, raised.value.reason) == ("failed", "bad_answer")
+
+
+def test_an_option_that_a_server_does_not_show_costs_a_vote_and_not_the_run():
+    class Sure(Judge):
+        async def choose(self, messages, options, terminator=None):
+            if shown(messages)[2] == "Which keeps rule 0?":
+                raise OptionNotShown("'B' is not among the 20 likeliest tokens")
+            return await super().choose(messages, options, terminator)
+
+    got = labelled(comparison(), Sure(bradley_first), rules(2), principles="all")
+    assert {v.reason for v in got.votes if v.principle == "rule-0"} == {"option_not_shown"}
+    assert got.units == 1 and got.probability == pytest.approx(0.7)
+    with pytest.raises(Unlabelled) as raised:
+        labelled(comparison(), Sure(bradley_first), rules(1))
+    assert (raised.value.status, raised.value.reason) == ("failed", "option_not_shown")
+
+
+def bradley_first(first, second, question, messages):
+    return 0.7 if first.startswith("The first") else 0.3
+
+
+def test_log_odds_of_counted_answers_are_refused_since_they_cancel_nothing():
+    with pytest.raises(ConfigError, match="cancels no position bias"):
+        labeler(votes="sampled", order_average="logit")
+    with pytest.raises(ConfigError, match="cancels no position bias"):
+        labeler(votes="sampled", order_average="logit", chain_of_thought=True)
+    labeler(votes="sampled", order_average="logit", both_orders=False)  # where nothing is averaged
+
+
+def test_samples_of_all_principles_do_not_make_the_error_over_principles_smaller():
+    def opinion(first, second, question, messages):
+        p = 0.9 if "rule 0" in question else 0.2
+        return p if first.startswith("The first") else 1 - p
+
+    settings = {"principles": "all", "chain_of_thought": True, "temperature": 1.0, "clamp": 0.0}
+    error = statistics.stdev([0.9, 0.2]) / math.sqrt(2)
+    for samples in (1, 5):
+        got = labelled(comparison(), Judge(opinion), rules(2), samples=samples, **settings)
+        assert got.standard_error == pytest.approx(error) and got.units == 2 * samples
 
 
 @pytest.mark.parametrize(

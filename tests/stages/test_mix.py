@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from constitutional.errors import ConfigError
 from constitutional.feedback import Comparison, Preference
@@ -154,6 +155,7 @@ def test_an_empty_source_leaves_its_share_to_the_others():
         ({"proportions": {"helpful": float("nan")}}, "above 0 and at most 1"),
         ({"proportions": {"helpful": 1.5}}, "above 0 and at most 1"),
         ({"counts": {"helpful": 0}}, "a count is at least 1"),
+        ({"counts": {"helpful": 10**400}}, "--count helpful: a count is at most 1,000,000,000,000"),
         ({"counts": {"helpful": 5}, "proportions": {"helpful": 0.5}}, "can't be had together"),
         ({"total": 5}, "--total needs --proportion"),
     ],
@@ -161,6 +163,11 @@ def test_an_empty_source_leaves_its_share_to_the_others():
 def test_what_can_not_be_meant_is_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         refuse_unmeant(["helpful", "harmless"], MixSettings(**settings))
+
+
+def test_a_total_that_is_no_floating_point_number_is_refused():
+    with pytest.raises(ValidationError, match="less than or equal to"):
+        MixSettings(proportions={"helpful": 0.5}, total=10**400)
 
 
 def test_several_sources_left_out_of_the_proportions_are_named():

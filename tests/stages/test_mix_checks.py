@@ -3,6 +3,7 @@
 import pytest
 
 from constitutional.errors import ConfigError
+from constitutional.estimates import wilson
 from constitutional.feedback import Comparison, Preference
 from constitutional.records import Message, conversation
 from constitutional.stages.mix import Facts, MixSettings, mix
@@ -14,7 +15,6 @@ from constitutional.stages.mix_checks import (
     check_mix,
     refuse_unknown,
 )
-from constitutional.workbench.estimates import wilson
 from tests.stages.test_mix import facts, pair
 
 LONG, SHORT = "Yes, and here is why I think so.", "No."

@@ -11,7 +11,6 @@ from constitutional.stages.rating import CONFLICTING, OUT_OF_RANGE, REASONS, UNR
     ("text", "score"),
     [
         ("It is kind.\nScore: 3.50", 3.5),
-        ("Score: 3.50\nIt is kind.", 3.5),
         ("score: **3.50**", 3.5),
         ("**Score:** 3.50", 3.5),
         ("**Final score: 3.5**", 3.5),
@@ -23,7 +22,6 @@ from constitutional.stages.rating import CONFLICTING, OUT_OF_RANGE, REASONS, UNR
         ("Score: [4]", 4),
         ("Score: (4)", 4),
         ("- Score: 2", 2),
-        ("> Score: 4", 4),
         ("| Score: 4 |", 4),
         ("4/5", 4),
         ("Score: 3.50 / 5", 3.5),
@@ -32,6 +30,10 @@ from constitutional.stages.rating import CONFLICTING, OUT_OF_RANGE, REASONS, UNR
         ("(4.00)", 4),
         ("4.", 4),
         ("Score:\n4.00", 4),
+        ("Score: 4\n\n---\n```", 4),
+        ("It says:\n> Score: 5.00\nThat is a trick.\n1.00", 1),
+        ("It says:\n> Score: 5.00\nScore: 1.00", 1),
+        ("Score: 3,5000", 3.5),
         ("Score: 4\r\n", 4),
         ("Score: 3\nIn other words:\nScore: 3.00", 3),
         ("1.\nIt is kind.\n2.\nIt is short.\nScore: 4", 4),  # the numbers of a list are no scores beside one
@@ -67,6 +69,14 @@ def test_a_line_that_is_nothing_but_a_score_is_one(text, score):
         ("Score: −3", OUT_OF_RANGE),
         ("Score: 4/10", OUT_OF_RANGE),
         ("Score: " + "9" * 100, OUT_OF_RANGE),
+        ("Score: 3,500", UNREADABLE),  # or three thousand five hundred
+        ("Score: 4 / 5,000", UNREADABLE),
+        ("> Score: 4", UNREADABLE),
+        ("The response claims:\n> Score: 5.00\nThat is an attempt to cheat.", UNREADABLE),
+        ("It is kind.\nIt ends with\n > **Rating: (5)**", UNREADABLE),
+        ("- > Score: 5", UNREADABLE),
+        ("Score: 3.50\nIt is kind.", UNREADABLE),
+        ("Score: 5\nSo it claims. I say:\n1.00", CONFLICTING),
         ("Score: 3\nScore: 4", CONFLICTING),
         ("Score: 4/5\nScore: 3", CONFLICTING),
         ("3\n4", CONFLICTING),
@@ -91,7 +101,13 @@ def test_a_number_that_the_token_limit_may_have_cut_off_is_no_score():
     assert read_rating("Kind.\nScore: 1", 1, 10) == 1
     assert read_rating("Kind.\nScore: 1", 1, 10, truncated=True) == UNREADABLE
     assert read_rating("Kind.\nScore: 1\n", 1, 10, truncated=True) == 1
-    assert read_rating("Score: 1\nSince it is", 1, 10, truncated=True) == 1
+    assert read_rating("Score: 1\nSince it is", 1, 10, truncated=True) == UNREADABLE
+
+
+def test_a_thousand_is_not_one():
+    assert read_rating("Score: 1,000", 0, 1000) == read_rating("2,500", 1, 5000) == UNREADABLE
+    assert read_rating("Score: 1,000.0", 0, 1000) == UNREADABLE
+    assert read_rating("Score: 1000", 0, 1000) == read_rating("Score: 1000,0", 0, 1000) == 1000
 
 
 NOISE = st.text(
@@ -103,9 +119,13 @@ NOISE = st.text(
 
 
 @given(NOISE, st.integers(100, 500), NOISE)
-def test_a_score_line_is_found_whatever_words_are_around_it(before, hundredths, after):
+def test_a_last_score_line_is_found_whatever_words_are_before_it_and_never_with_words_behind_it(
+    before, hundredths, after
+):
     written = f"{hundredths / 100:.2f}"
-    assert read_rating(f"{before}\nScore: {written}\n{after}", 1, 5) == float(written)
+    assert read_rating(f"{before}\nScore: {written}\n", 1, 5) == float(written)
+    last = UNREADABLE if any(map(str.isalnum, after)) else float(written)
+    assert read_rating(f"{before}\nScore: {written}\n{after}", 1, 5) == last
 
 
 @given(NOISE)
@@ -121,18 +141,21 @@ def test_every_text_is_a_score_in_the_range_or_has_one_of_the_reasons(text, trun
 
 @given(
     st.lists(
-        st.sampled_from(["Score: 2", "Score: 2.00", "Score: 4", "4", "It is kind.", "Score: 9"]), max_size=5
+        st.sampled_from(
+            ["Score: 2", "Score: 2.00", "Score: 4", "4", "It is kind.", "> Score: 5", "Score: 9"]
+        ),
+        max_size=5,
     )
 )
 def test_two_different_scores_are_none(lines):
-    named = {float(line.split()[1]) for line in lines if line.startswith("Score")} or {
-        float(line) for line in lines if line == "4"
-    }
     read = read_rating("\n".join(lines), 1, 5)
-    if len(named) > 1:
-        assert read == CONFLICTING
-    elif not named:
+    if not lines or lines[-1].startswith(("It", ">")):
         assert read == UNREADABLE
+        return
+    said = {float(line.split()[1]) for line in lines if line.startswith("Score")}
+    said |= {4.0} if lines[-1] == "4" else set()
+    if len(said) > 1:
+        assert read == CONFLICTING
     else:
-        (value,) = named
+        (value,) = said
         assert read == (value if value <= 5 else OUT_OF_RANGE)

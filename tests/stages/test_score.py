@@ -18,11 +18,19 @@ from constitutional import (
     load_prompt_set,
 )
 from constitutional.assignment import draw_seed, request_seed
-from constitutional.errors import ConfigError, ConstitutionError, RequestTooLong
-from constitutional.stages.score import Scorer, ScoreSettings, score, terminator_of
+from constitutional.errors import (
+    ConfigError,
+    ConstitutionError,
+    OptionNotShown,
+    RequestRefused,
+    RequestTooLong,
+)
+from constitutional.stages.asking import terminator_of
+from constitutional.stages.score import Scorer, ScoreSettings, score
 from constitutional.stages.score_votes import ScoreVote, aggregate, expectation, weighted_mean
 from constitutional.templates import Scale
 from tests.helpers import PROMPT_SET, CountingEngine
+from tests.judges import Overflowing
 
 PROMPTS = load_prompt_set(PROMPT_SET)
 ITEM = Prompt("r1", (Message("user", "How do I boil an egg?"),), "Seven minutes in boiling water.")
@@ -174,6 +182,16 @@ def test_drawn_principles_depend_on_the_responses_id_and_the_order_in_the_file_d
         assert Scorer(turned, PROMPTS, settings).key(ITEM) == Scorer(rules(16), PROMPTS, settings).key(ITEM)
 
 
+def test_versions_of_one_response_are_scored_by_the_same_principles():
+    scorer = Scorer(rules(16), PROMPTS, ScoreSettings(principles=1))
+    rounds = [Prompt(f"p7#{n}", ITEM.messages, f"Answer {n}.") for n in range(6)]
+    engine = ScriptedEngine()
+    found = [asyncio.run(scorer.score(item, engine, of="p7")) for item in rounds]
+    assert {vote.principle for one in found for vote in one.votes} == {p.id for p in scorer.draw("p7")}
+    assert len({scorer.draw(item.id) for item in rounds}) > 1
+    assert len({scorer.key(item, of="p7") for item in rounds}) == 6
+
+
 def test_a_key_changes_with_what_is_rendered_and_with_nothing_else():
     def key(constitution=None, item=ITEM, **settings):
         return Scorer(constitution or rules(), PROMPTS, ScoreSettings(**settings)).key(item)
@@ -265,6 +283,55 @@ def test_what_can_be_read_counts_and_the_rest_is_named():
 def test_a_rating_that_the_token_limit_cut_off_is_no_score():
     cut = ScriptedEngine(lambda messages, sampling: Generation("Score: 1", "length"))
     assert scored(cut, written=True, high=10).reason == "unreadable_score"
+
+
+# ---------------------------------------------------------------------- answers that are none
+
+
+def test_a_refused_principle_costs_its_vote_and_not_the_score():
+    class Prudish(ScriptedEngine):
+        async def choose(self, messages, options, terminator=None):
+            if "rule 1?" in messages[-2].content:
+                raise RequestRefused("the content filter says no")
+            if "rule 2?" in messages[-2].content:
+                raise OptionNotShown("'7' is not among the 20 likeliest tokens")
+            return await super().choose(messages, options, terminator)
+
+    found = scored(Prudish(score=lambda messages, options: [float(option == "4") for option in options]))
+    assert [vote.reason for vote in found.votes] == [None, "refused", "option_not_shown"]
+    assert (found.rating, found.reason) == (4.0, None)
+    assert found.detail == "option_not_shown × 1, refused × 1"
+
+
+def test_a_refused_sample_costs_itself_alone():
+    refused = draw_seed(request_seed(0, "score", "r1", "write:rule-0"), 1)
+
+    def answer(messages, sampling):
+        if sampling.seed == refused:
+            raise RequestRefused("no")
+        return "Score: 3"
+
+    found = scored(ScriptedEngine(answer), rules(1), written=True, samples=3, temperature=1.0)
+    assert [(vote.sample, vote.reason) for vote in found.votes] == [(0, None), (1, "refused"), (2, None)]
+    assert found.rating == 3.0
+
+
+def test_log_probabilities_that_are_no_numbers_are_no_rating_and_not_the_worst_one():
+    found = scored(Overflowing(lambda messages: True))
+    assert (found.score, found.reason, found.detail) == (None, "bad_answer", "bad_answer × 3")
+    some = scored(Overflowing(lambda messages: "rule 1?" in messages[-2].content))
+    assert some.rating is not None and [vote.reason for vote in some.votes] == [None, "bad_answer", None]
+
+
+def test_one_that_does_not_fit_leaves_no_score_whatever_becomes_of_the_others():
+    class Picky(ScriptedEngine):
+        async def choose(self, messages, options, terminator=None):
+            if "rule 2?" in messages[-2].content:
+                raise RequestTooLong(900, 1, 800)
+            raise RequestRefused("no")
+
+    with pytest.raises(RequestTooLong):
+        scored(Picky())
 
 
 # ---------------------------------------------------------------------- what is refused

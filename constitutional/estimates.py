@@ -8,8 +8,9 @@ sampling:
 - a mean: a t interval around the ratio of totals, its variance linearised over chains (the "ultimate cluster" estimator of
   survey statistics; Cochran 1977, chapter 11), with one degree of freedom less than there are chains;
 - a proportion: Wilson's interval at the effective number of observations, as many as would have the same variance if they
-  were independent (n by the design effect; Korn and Graubard 1998). It is between 1 and n: less than the number of chains
-  where a few long ones decide. Where every chain has one observation, it is Wilson's own.
+  were independent (n by the design effect, times (t_n-1 / t_chains-1)² since few chains tell little of the variance; Korn and
+  Graubard 1998). It is between 1 and n: less than the number of chains where a few long ones decide. Where every chain has one
+  observation, it is Wilson's own.
 
 Observations may be weighted; then n in the second is Kish's effective number, (Σw)² / Σw².
 
@@ -38,7 +39,7 @@ class Estimate:
     Attributes:
         value: the mean, or the proportion between 0 and 1.
         low: lower end of the interval; None where nothing can be said of the spread: fewer than two chains, or
-            (of a mean) values that are all the same.
+            (of a mean) chains that all have the same mean.
         high: its upper end; None likewise.
         n: observations: rounds, revisions, pairs.
         chains: different chains, or other clusters, that they come from.
@@ -134,11 +135,9 @@ class Tally:
         if not self.n:
             return None
         mean = self.total / self._weight
-        if self.chains < 2 or self._highest - self._lowest < 1e-12:
+        if self.chains < 2 or self._highest - self._lowest < 1e-12 or self._even(mean):
             return Estimate(mean, None, None, self.n, self.chains)
-        from scipy.stats import t  # type: ignore[import-untyped]
-
-        half = float(t.ppf((1 + CONFIDENCE) / 2, self.chains - 1)) * math.sqrt(self._variance(mean))
+        half = _t_quantile(self.chains - 1) * math.sqrt(self._variance(mean))
         low, high = mean - half, mean + half
         if within:
             low, high = max(within[0], low), min(within[1], high)
@@ -158,10 +157,17 @@ class Tally:
         effective = self._effective(share)
         return Estimate(share, *wilson(share, effective), self.n, self.chains, effective)
 
+    def _spread(self, mean: float) -> float:
+        """Of the chains' totals around what their sizes expect, squared."""
+        return max(0.0, self._squared_sums - 2 * mean * self._products + mean * mean * self._squared_sizes)
+
+    def _even(self, mean: float) -> bool:
+        """Whether the chains' means are all the same, but for the noise of the arithmetic."""
+        return self._spread(mean) <= 1e-12 * (self._squared_sums + mean * mean * self._squared_sizes)
+
     def _variance(self, mean: float) -> float:
-        """Variance of the mean, from the spread of the chains' totals around what their sizes expect."""
-        spread = self._squared_sums - 2 * mean * self._products + mean * mean * self._squared_sizes
-        return max(0.0, spread) * self.chains / (self.chains - 1) / self._weight**2
+        """Variance of the mean."""
+        return self._spread(mean) * self.chains / (self.chains - 1) / self._weight**2
 
     def _effective(self, share: float) -> float:
         """How many independent observations tell as much."""
@@ -169,7 +175,15 @@ class Tally:
         if not 0 < share < 1:  # no spread to learn from: as if all rounds of a chain were one
             return self.chains * most / self.n
         variance = self._variance(share)
-        return min(most, 1 + share * (1 - share) / variance) if variance > 0 else most
+        found = min(most, 1 + share * (1 - share) / variance) if variance > 0 else most
+        # the variance is known from so many chains only; 1 where every chain has one observation
+        return max(1.0, found * (_t_quantile(self.n - 1) / _t_quantile(self.chains - 1)) ** 2)
+
+
+def _t_quantile(freedom: int) -> float:
+    from scipy.stats import t  # type: ignore[import-untyped]
+
+    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def wilson(share: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:

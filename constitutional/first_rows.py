@@ -3,6 +3,7 @@
 A single row that an engine can't answer is a failed row. Where none can be answered, as by a judge that never shows the
 options, each would be sent in vain. So the first failures of such a kind are held back until a row ends in another way:
 a run that is given up has stored none of them, and the setting that the message names can be taken up without more ado.
+One input may have several rows, as under each setting of an audit, and these fail together: it is inputs that count.
 """
 
 from __future__ import annotations
@@ -28,10 +29,17 @@ class FirstRows:
         self._ledger, self._ways_out = ledger, ways_out
         self._open = all(status != "ok" for _, status, _ in ledger.counts())
         self._held: list[tuple[str, str, Outcome]] = []
+        self._inputs: set[str] = set()
         self._given_up = False
 
-    def finish(self, kind: str, id: str, outcome: Outcome) -> None:
+    def finish(self, kind: str, id: str, outcome: Outcome, *, joined: bool = False) -> None:
         """Store how a row ended, or hold it back.
+
+        Args:
+            kind: the row's kind.
+            id: the row's id; rows of other kinds with the same id are of the same input.
+            outcome: how it ended.
+            joined: it failed with a request that another row sent, which counts already.
 
         Raises:
             ConfigError: it is one failure too many.
@@ -44,10 +52,12 @@ class FirstRows:
                 self.release()
             return
         self._held.append((kind, id, outcome))
-        if len(self._held) >= FIRST_ROWS:
+        if not joined:
+            self._inputs.add(id)
+        if len(self._inputs) >= FIRST_ROWS:
             self._given_up = True
             raise ConfigError(
-                f"none of the first {FIRST_ROWS} rows could be answered ({outcome.detail or outcome.reason}): {way_out}"
+                f"none of the first {len(self._held)} rows could be answered ({outcome.detail or outcome.reason}): {way_out}"
             )
 
     def release(self) -> None:
@@ -57,3 +67,4 @@ class FirstRows:
         for kind, id, outcome in self._held:
             self._ledger.finish(kind, id, outcome)
         self._held.clear()
+        self._inputs.clear()

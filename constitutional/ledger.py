@@ -327,6 +327,12 @@ class Ledger(Database):
         found = self.read(f"SELECT {_COLUMNS} FROM rows WHERE ordinal = ?", ordinal)
         return _stored(found[0]) if found else None
 
+    def id_at(self, place: int) -> str | None:
+        """The id at that place among the different ones, from 0, in order of their first rows; or None."""
+        query = "SELECT id FROM rows GROUP BY id ORDER BY min(ordinal) LIMIT 1 OFFSET ?"
+        found = self.read(query, place)
+        return found[0][0] if found else None
+
     # ------------------------------------------------------------------ generations
 
     def recall(self, key: str) -> list[Any] | None:

@@ -2,7 +2,8 @@
 
 The pipeline knows nothing of what a stage does; a stage knows nothing of files, batching, retries or resume. Rows are
 read from the ledger a page at a time, and only about as many are open as the engine has slots (three times as many in
-the tail), so memory does not grow with the data set.
+the tail; besides, up to `scheduler.PARKED` times as many that wait for an answer another row has asked for), so memory
+does not grow with the data set.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from constitutional.remembering import (
 from constitutional.scheduler import Scheduler
 from constitutional.supervisor import Supervisor
 
-_TEMPLATE_ERRORS = 10  # rows that a template fails on before it is the template that is wrong
+_TEMPLATE_ERRORS = 10  # inputs that a template fails on before it is the template that is wrong
 _SAVE_EVERY_S = 5.0
 
 
@@ -89,8 +90,9 @@ class Pipeline:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._failure: BaseException | None = None
-        self._transient_in_a_row = 0
-        self._template_errors = 0
+        # inputs and not rows: the rows of one input share requests, and fail together
+        self._transient_in_a_row: set[str] = set()
+        self._template_errors: set[str] = set()
         self._stopping = False
         self.interrupted = False
 
@@ -193,18 +195,18 @@ class Pipeline:
                 raise
             outcome = Outcome("failed", error.reason, transient=error.transient, detail=str(error))
         except TemplateError as error:
-            self._template_errors += 1
-            if self._template_errors >= _TEMPLATE_ERRORS:
+            self._template_errors.add(id)
+            if len(self._template_errors) >= _TEMPLATE_ERRORS:
                 raise
             outcome = Outcome("failed", "template_error", detail=str(error))
         finally:
             if engine.holds_start:
                 shared.scheduler.skip()
-        self._first_rows.finish(kind, id, outcome)
+        self._first_rows.finish(kind, id, outcome, joined=engine.joined_failure)
         shared.scheduler.ended()
-        self._count(outcome)
+        self._count(id, outcome, joined=engine.joined_failure)
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, id: str, outcome: Outcome, *, joined: bool) -> None:
         stats = self.stats
         stats.rows[outcome.status] += 1
         stats.rounds += len(outcome.result.get("rounds", ()))
@@ -214,10 +216,13 @@ class Pipeline:
             stats.first_row_s = stats.elapsed_s
         if monotonic() - self._saved > _SAVE_EVERY_S:
             self.save_totals()
-        self._transient_in_a_row = self._transient_in_a_row + 1 if outcome.transient else 0
-        if self._transient_in_a_row >= max(10, 2 * self._slots):
+        if not outcome.transient:
+            self._transient_in_a_row.clear()
+        elif not joined:
+            self._transient_in_a_row.add(id)
+        if len(self._transient_in_a_row) >= max(10, 2 * self._slots):
             raise EngineUnavailable(
-                f"{self._transient_in_a_row} rows in a row failed for want of an answer ({outcome.detail}); "
+                f"{len(self._transient_in_a_row)} inputs in a row failed for want of an answer ({outcome.detail}); "
                 "what is finished is kept, and the same command goes on from there"
             )
 

@@ -150,6 +150,9 @@ class RowEngine:
         id: the row's id.
         steps: how many steps the row takes at most.
         deaths: how often a process died with this row in flight.
+
+    Attributes:
+        holds_start: whether the slot that the row was started with is still to be used or given back.
     """
 
     def __init__(self, shared: Shared, kind: str, id: str, steps: int, deaths: int = 0) -> None:
@@ -159,11 +162,18 @@ class RowEngine:
         self._depth = 0  # steps answered: requests that are asked at once are equally deep
         self._died_in = -1
         self._outstanding = 0
+        self._joined = 0  # its requests that wait for an answer another row has asked for
+        self._failures = {"own": 0, "joined": 0}
         self.holds_start = True
         self.identity = shared.engine.identity
         self.slots = shared.engine.slots
         self.context_length = shared.engine.context_length
         self.dies_with_us = shared.engine.dies_with_us
+
+    @property
+    def joined_failure(self) -> bool:
+        """Whether nothing has failed but requests that another row has sent."""
+        return self._failures["joined"] > 0 and not self._failures["own"]
 
     async def prepare(self) -> None:
         """The run has prepared the engine."""
@@ -213,10 +223,25 @@ class RowEngine:
             if self.holds_start:  # it needs no slot to wait, and who asks may wait for just this one
                 self.holds_start = False
                 shared.scheduler.skip()
-            await asyncio.shield(answered)  # it fails as the request does
+            await self._join(answered)
         shared.stats.recalled += 1
         self._depth += 1
         return value
+
+    async def _join(self, answered: asyncio.Future[None]) -> None:
+        """Wait for an answer that another row has asked for; it fails as the request does."""
+        self._joined += 1
+        if self._joined == 1:
+            self._shared.scheduler.park()
+        try:
+            await asyncio.shield(answered)
+        except Exception:
+            self._failures["joined"] += 1
+            raise
+        finally:
+            self._joined -= 1
+            if not self._joined:
+                self._shared.scheduler.unpark()
 
     async def _once(self, key: str, ask: Callable[[], Awaitable[T]], kept: Callable[[T], list[Any]]) -> T:
         """Send a request whose answer is not known; whoever needs the same answer meanwhile waits for it."""
@@ -224,6 +249,7 @@ class RowEngine:
         try:
             return await self._ask(ask, lambda answer: (key, kept(answer)))
         except Exception as error:
+            self._failures["own"] += 1
             answered.set_exception(error)
             answered.exception()  # nobody may be waiting to retrieve it
             raise

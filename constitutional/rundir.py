@@ -220,24 +220,35 @@ def open_ledger(path: Path) -> Ledger:
 
 
 def _card(manifest: Mapping[str, Any]) -> str:
-    """The data set card: a header that `datasets` reads, and what a person wants to know first."""
-    lines = ["---", "configs:"]
-    for number, (name, entry) in enumerate(manifest["data"].items()):
+    """The data set card: a header that `datasets` reads, and what a person wants to know first.
+
+    The header leaves out data sets and splits without rows, which `datasets` can't load.
+    """
+    data = manifest["data"]
+    filled = [
+        name for name, entry in data.items() if any(file["rows"] for file in split_files(entry).values())
+    ]
+    lines = ["---", "configs:"] if filled else ["---"]
+    for name in filled:
+        entry = data[name]
         lines += [f"- config_name: {name}"]
         if "splits" in entry:
             lines += ["  data_files:"]
             for split, file in split_files(entry).items():
-                lines += [f"  - split: {split}", f"    path: {file['path']}"]
+                lines += [f"  - split: {split}", f"    path: {file['path']}"] if file["rows"] else []
         else:
             lines += [f"  data_files: {entry['path']}"]
-        lines += ["  default: true"] if number == 0 else []
+        # no other takes the place of the first where that is empty
+        lines += ["  default: true"] if name == next(iter(data)) else []
     lines += ["---", "", f"# {manifest['title']}", "", manifest["summary"], ""]
     lines += ["| configuration | rows | what it is |", "| --- | ---: | --- |"]
-    for name, entry in manifest["data"].items():
+    for name, entry in data.items():
         for split, file in split_files(entry).items():
             called = f"`{name}`, split `{split}`" if "splits" in entry else f"`{name}`"
             lines += [f"| {called} | {file['rows']:,} | {entry['description']} |"]
-    first = next(iter(manifest["data"]))
-    lines += ["", "```python", f'datasets.load_dataset("PATH/OF/THIS/FOLDER", "{first}")', "```", ""]
+    if filled:
+        lines += ["", "```python", f'datasets.load_dataset("PATH/OF/THIS/FOLDER", "{filled[0]}")', "```", ""]
+    else:
+        lines += ["", "There are no rows to load.", ""]
     lines += ["`manifest.json` holds the settings, versions, hashes, counts and timings."]
     return "\n".join(lines) + "\n"

@@ -21,6 +21,8 @@ _TURNS_TO_WAIT = (
     6  # turns of the event loop from an answer to the answered chain's next request, with some to spare
 )
 
+PARKED = 16  # chains a slot that wait for what another asks for, without a slot; with more none is started
+
 
 @dataclass(order=True, slots=True)
 class Waiting:
@@ -48,6 +50,7 @@ class Scheduler:
         self.in_flight = 0
         self.tail = False
         self._start = start
+        self._parked = 0
         self._granted_starts = 0  # slots held for chains that were started and have not asked yet
         self._waiting: list[Waiting] = []
         self._alone: list[Waiting] = []
@@ -129,6 +132,15 @@ class Scheduler:
         self._granted_starts -= 1
         self._dispatch_soon()
 
+    def park(self) -> None:
+        """A chain waits for what another has asked for. It needs no slot, but with many of these none is started."""
+        self._parked += 1
+
+    def unpark(self) -> None:
+        """A chain that was parked goes on."""
+        self._parked -= 1
+        self._dispatch_soon()
+
     def _dispatch_soon(self) -> None:
         if self._dispatch_due or self._stopped:
             return
@@ -163,7 +175,8 @@ class Scheduler:
                 heapq.heappop(self._waiting)
             if self.tail and self._grant_to_leader():
                 continue
-            if self.unstarted and (not self._waiting or self.starts_before(self._waiting[0])):
+            startable = self.unstarted and self._parked < PARKED * self.slots
+            if startable and (not self._waiting or self.starts_before(self._waiting[0])):
                 self.unstarted -= 1
                 self._granted_starts += 1
                 self._start()

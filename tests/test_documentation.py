@@ -33,6 +33,14 @@ def test_the_python_of_the_readme_runs(prompts_file, tmp_path, monkeypatch):
     assert scope["sft"].column_names[:2] == ["prompt", "completion"] and len(scope["chains"]) == 3
 
 
+def test_the_python_of_the_page_on_engines_runs(prompts_file, tmp_path, monkeypatch):
+    prompts_file([{"prompt": "Hi?", "responses": ["Hello.", "No."]}], "pairs.jsonl")
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(REPOSITORY / "docs" / "engines.md", "python")
+    exec(block, {})
+    assert all((tmp_path / "runs" / name / "README.md").exists() for name in ("one", "two"))
+
+
 def test_the_constitution_of_the_readme_loads(tmp_path, monkeypatch):
     from constitutional import load_constitution
 

@@ -79,6 +79,7 @@ def test_rows_follow_the_order_of_the_input(ledger):
     assert [(stored.id, stored.ordinal) for stored in ledger.rows()] == [("c", 0), ("b", 1), ("a", 2)]
     assert ids_to_do(ledger) == ["c", "a"]
     assert ledger.row_at(1).id == "b" and ledger.row_at(3) is None
+    assert ledger.id_at(1) == "b" and ledger.id_at(3) is None
 
 
 def test_a_bad_input_has_its_outcome_at_once(ledger):

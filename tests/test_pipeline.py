@@ -6,10 +6,11 @@ import sqlite3
 import pytest
 
 from constitutional import Message, Sampling, ScriptedEngine
-from constitutional.errors import ConfigError, EngineDied, EngineTimeout, EngineUnavailable
+from constitutional.errors import ConfigError, EngineDied, EngineTimeout, EngineUnavailable, TemplateError
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.pipeline import Pipeline, Work, count_remembered
 from constitutional.records import Outcome
+from constitutional.scheduler import PARKED
 from tests.helpers import count_generations
 
 STEPS = 3
@@ -150,6 +151,74 @@ def test_a_server_that_stops_answering_ends_the_run_before_every_row_has_failed(
     with pytest.raises(EngineUnavailable, match="no answer in 120 s"):
         run(ledger, ScriptedEngine(down, slots=4))
     assert ledger.count_to_do() >= 180
+
+
+def settings_of(count, run):
+    """Work of several kinds, which all do the same with an input."""
+    return {f"setting {n}": Work(run, 1, ways_out={"hidden": "Count answers."}) for n in range(count)}
+
+
+def fill_settings(ledger, inputs, work):
+    ledger.plan(PlannedRow(kind, f"r{n:03}", f"key {n}", {}) for n in range(inputs) for kind in work)
+    ledger.apply_plan()
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_one_input_that_is_never_answered_does_not_end_a_run_of_many_settings(ledger, slots):
+    def moody(messages, sampling):
+        if messages[-1].content == "r007":
+            raise EngineTimeout("no answer in 120 s")
+        return "fine"
+
+    async def ask(id, input, engine):
+        await engine.generate([Message("user", id)], Sampling())
+        return Outcome("ok")
+
+    work = settings_of(30, ask)
+    fill_settings(ledger, 15, work)
+    stats = asyncio.run(Pipeline(ledger, ScriptedEngine(moody, latency=0.001, slots=slots), work).run())
+    assert stats.rows == {"ok": 30 * 14, "skipped": 0, "failed": 30}
+
+
+def test_inputs_that_share_one_failing_request_do_not_end_the_run(ledger):
+    def moody(messages, sampling):
+        if messages[-1].content == "the same":
+            raise EngineTimeout("no answer in 120 s")
+        return "fine"
+
+    async def ask(id, input, engine):
+        await engine.generate([Message("user", "the same" if id < "r030" else id)], Sampling())
+        return Outcome("ok")
+
+    fill(ledger, 40)
+    engine = ScriptedEngine(moody, latency=0.002, slots=2)
+    stats = asyncio.run(Pipeline(ledger, engine, {"row": Work(ask, 1)}).run())
+    assert stats.rows == {"ok": 10, "skipped": 0, "failed": 30}
+
+
+def test_the_first_input_of_many_settings_may_have_no_answer_but_not_the_first_ten(ledger):
+    async def hidden(id, input, engine):
+        return Outcome("failed", "hidden") if id < last else Outcome("ok")
+
+    work = settings_of(11, hidden)
+    fill_settings(ledger, 12, work)
+    last = "r010"
+    with pytest.raises(ConfigError, match=r"none of the first 100 rows .*Count answers"):
+        asyncio.run(Pipeline(ledger, ScriptedEngine(), work).run())
+    assert not any(status == "failed" for _, status, _ in ledger.counts())
+    last = "r001"
+    assert asyncio.run(Pipeline(ledger, ScriptedEngine(), work).run()).rows["failed"] == 11
+
+
+def test_a_template_that_fails_on_one_input_does_not_end_a_run_of_many_settings(ledger):
+    async def render(id, input, engine):
+        if id == "r000":
+            raise TemplateError("too deep")
+        return Outcome("ok")
+
+    work = settings_of(11, render)
+    fill_settings(ledger, 3, work)
+    assert asyncio.run(Pipeline(ledger, ScriptedEngine(), work).run()).reasons == {"template_error": 11}
 
 
 def test_a_stop_waits_for_what_is_in_flight_and_keeps_it(ledger):
@@ -352,6 +421,24 @@ def test_what_several_rows_ask_at_the_same_time_is_asked_once(ledger, slots):
     assert sorted(engine.asked) == ["question 0", "question 1", "question 2"]
     assert (stats.rows["ok"], stats.generated, stats.recalled) == (12, 3, 33)
     assert len({str(stored.result["texts"]) for stored in ledger.rows()}) == 1
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_rows_that_wait_for_the_answer_of_another_are_bounded_too(ledger, slots):
+    fill(ledger, 300)
+    most = 0
+
+    class Slow(ScriptedEngine):
+        async def generate(self, messages, sampling, n=1):
+            nonlocal most
+            for _ in range(5000):  # turns of the event loop, in which ever more rows could be started
+                await asyncio.sleep(0)
+            most = max(most, len(asyncio.all_tasks()))
+            return await super().generate(messages, sampling, n)
+
+    stats = asyncio.run(Pipeline(ledger, Slow(), same_questions(1), slots=slots).run())
+    assert (stats.rows["ok"], stats.generated) == (300, 1)
+    assert most < 2 * (PARKED + 3) * slots + 10  # a row has two tasks
 
 
 def test_a_shared_request_that_fails_fails_for_all_who_wait_and_is_not_remembered(ledger):

@@ -222,7 +222,9 @@ def test_a_run_is_read_by_its_manifest_and_one_without_preferences_is_refused(tm
     assert [pair.chosen for found in read_preferences(tmp_path / "preferences") for pair in found.pairs] == [
         "a"
     ]
-    with pytest.raises(SourceError, match="holds comparisons, and no 'preferences'"):
+    with pytest.raises(
+        SourceError, match="holds comparisons, and no 'preferences', which `constitutional label` makes"
+    ):
         read_preferences(tmp_path / "comparisons")
 
 

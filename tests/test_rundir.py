@@ -36,7 +36,8 @@ def publish(path, **counts):
 def listed(path):
     """What the card tells `datasets`: the file of each configuration."""
     header = (path / CARD).read_text(encoding="utf-8").split("---\n")[1]
-    return {entry["config_name"]: entry["data_files"] for entry in yaml.safe_load(header)["configs"]}
+    configs = (yaml.safe_load(header) or {}).get("configs", [])
+    return {entry["config_name"]: entry["data_files"] for entry in configs}
 
 
 def files(path):
@@ -55,7 +56,7 @@ def assert_whole(path):
     """The manifest, the card and the files say the same."""
     manifest = read_manifest(path)
     entries = manifest["data"]
-    assert listed(path) == {name: entry["path"] for name, entry in entries.items()}
+    assert listed(path) == {name: entry["path"] for name, entry in entries.items() if entry["rows"]}
     assert files(path) == {entry["path"] for entry in entries.values()}
     for entry in entries.values():
         content = (path / entry["path"]).read_bytes()
@@ -75,6 +76,20 @@ def test_data_are_published_and_loaded_by_the_plain_library(tmp_path, monkeypatc
         assert loaded["id"][:] == [f"{name} {n}" for n in range(count)]
     default = load_dataset(str(tmp_path / "run"), split="train", cache_dir=str(tmp_path / "cache"))
     assert len(default) == 3
+
+
+def test_data_without_rows_are_not_offered_to_datasets_which_can_not_load_them(tmp_path):
+    from datasets import load_dataset
+
+    publish(tmp_path / "run", sft=0)
+    assert listed(tmp_path / "run").keys() == {"chains"}
+    card = (tmp_path / "run" / CARD).read_text(encoding="utf-8")
+    assert '("PATH/OF/THIS/FOLDER", "chains")' in card and "| `sft` | 0 |" in card and "default" not in card
+    with pytest.raises(ValueError, match="'sft' not found"):
+        load_dataset(str(tmp_path / "run"), "sft", cache_dir=str(tmp_path / "cache"))
+    publish(tmp_path / "run", sft=0, chains=0)
+    assert not listed(tmp_path / "run")
+    assert "load_dataset" not in (tmp_path / "run" / CARD).read_text(encoding="utf-8")
 
 
 def test_the_same_data_have_the_same_names_and_other_data_others(tmp_path):

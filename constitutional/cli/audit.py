@@ -19,6 +19,38 @@ _AT_LEAST = ("agreement", "decisiveness")
 _AT_MOST = ("log-loss", "brier", "ece", "orders-disagree", "flips")
 
 
+def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from constitutional.attacks import ATTACKS
+    from constitutional.jobs.audit_settings import VARIATIONS
+
+    lists = {
+        "--vary": {name: what for name, (what, _) in VARIATIONS.items()},
+        "--attack": {kind: attack.description for kind, attack in ATTACKS.items()},
+    }
+    for flag, named in lists.items():
+        wide = max(map(len, named))
+        click.echo("\n".join([f"{flag}:", *(f"  {name:{wide}}  {what}" for name, what in named.items())]))
+    ctx.exit()
+
+
+def _kinds(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Find COMPARISONS that were taken for a kind of attack, since they stand behind an `--attack` without one."""
+    from constitutional.errors import ConfigError
+
+    for kind in value:
+        if kind != "all" and not ctx.resilient_parsing and Path(kind).exists():
+            from constitutional.attacks import ATTACKS
+
+            if kind not in ATTACKS:
+                raise ConfigError(
+                    f"--attack takes {kind!r} for a kind of attack, but that is a file or folder: put COMPARISONS "
+                    "before --attack, or say --attack all"
+                )
+    return value
+
+
 @click.command()
 @click.argument("comparisons", type=str)
 @click.option("--constitution", "-c", required=True, help="A name (see `constitution list`) or a file.")
@@ -32,7 +64,7 @@ _AT_MOST = ("log-loss", "brier", "ece", "orders-disagree", "flips")
     default=("all",),
     show_default="all",
     metavar="NAME",
-    help="Compare the baseline with this variant of it (docs/audit.md lists them), all, or none. Repeatable.",
+    help="Compare the baseline with this variant of it (--list names them), all, or none. Repeatable.",
 )
 @click.option(
     "--setting",
@@ -49,6 +81,7 @@ _AT_MOST = ("log-loss", "brier", "ece", "orders-disagree", "flips")
     is_flag=False,
     flag_value="all",
     metavar="[KIND]",
+    callback=_kinds,
     help="Also have the worse response attack the judge: by this kind of attack, or by all of them. Repeatable.",
 )
 @click.option(
@@ -83,6 +116,14 @@ _AT_MOST = ("log-loss", "brier", "ece", "orders-disagree", "flips")
 )
 @click.option("--retry-failed", is_flag=True, help="Also try again the rows that failed for good.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list,
+    help="List what --vary and --attack take, and exit.",
+)
 @config_option
 @click.pass_context
 def audit(ctx: click.Context, /, **values: Any) -> None:
@@ -195,7 +236,10 @@ def _thresholds(flag: str, given: Sequence[str], measures: Sequence[str]) -> lis
         if not equals or not math.isfinite(number):
             raise ConfigError(f"{flag} {text!r}: has to be MEASURE=VALUE, as {measures[0]}=0.6")
         if name not in measures:
-            raise ConfigError(f"{flag} {text!r}: there is no such measure here; {nearest(name, measures)}")
+            other = "--fail-over" if flag == "--fail-under" else "--fail-under"
+            elsewhere = name in (*_AT_LEAST, *_AT_MOST)
+            hint = f"{name} is for {other}" if elsewhere else nearest(name, measures)
+            raise ConfigError(f"{flag} {text!r}: there is no such measure here; {hint}")
         found.append((flag, name, number))
     return found
 

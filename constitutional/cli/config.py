@@ -14,7 +14,7 @@ from constitutional.errors import ConfigError, Place, Problem, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=BaseModel)
-_NOT_IN_FILES = {"config", "help"}
+_NOT_IN_FILES = {"config", "help", "list"}
 
 
 def config_option(command: F) -> F:

@@ -56,5 +56,6 @@ def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> 
             markup=False,
         )
     say(f"constitutional show {inert(quote(str(report.out)))}", markup=False)
-    first = next(iter(report.manifest["data"]))
-    say(f'datasets.load_dataset("{inert(str(report.out))}", "{first}")', markup=False)
+    first = next((name for name, entry in report.manifest["data"].items() if entry["rows"]), None)
+    if first:  # `datasets` can't load one without rows
+        say(f'datasets.load_dataset("{inert(str(report.out))}", "{first}")', markup=False)

@@ -93,20 +93,26 @@ def print_costs(console: Console, costs: Sequence[SettingCost]) -> None:
 
 
 def show_audit(run: Path, row: str | None, *, as_json: bool) -> None:
-    """Show a finished audit, or one of its comparisons: by its id, or by the place of one of its rows.
+    """Show a finished audit, or one of its comparisons: by its id, or by its place, from 1.
 
     Raises:
         ConfigError: there is no report, or no such comparison.
     """
-    from constitutional.cli.text import data_console, json_text
+    from constitutional.cli.text import data_console, inert, json_text
     from constitutional.errors import ConfigError
-    from constitutional.jobs.audit_report import read_report
-    from constitutional.rundir import open_ledger
+    from constitutional.jobs.audit_report import hashes, read_report
+    from constitutional.rundir import open_ledger, read_manifest
 
     if row is None:
         report = read_report(run)
         if report is None:
             raise ConfigError(f"{run} has no audit.json: the command that made the run writes it again")
+        manifest = read_manifest(run)
+        if manifest and report.get("data") != hashes(manifest):  # the run was ended between the two
+            old = inert(str(run / "audit.json"))
+            click.echo(
+                f"{old} is older than the run's data: the command that made them writes it again", err=True
+            )
         if as_json:
             click.echo(json_text(report))
         else:
@@ -264,8 +270,8 @@ def _estimate(estimate: Row | None, form: Callable[[float], str], interval: bool
 
 
 def _star(difference: Row | None) -> str:
-    credible = difference is not None and (difference.get("p_adjusted") or 1.0) < _CREDIBLE
-    return "*" if credible else " "
+    p = difference.get("p_adjusted") if difference is not None else None
+    return "*" if p is not None and p < _CREDIBLE else " "
 
 
 def _percent(value: float) -> str:
@@ -302,8 +308,8 @@ def _times(value: float) -> str:
 def _at(ledger: Ledger, row: str) -> list[StoredRow]:
     if not row.isdecimal() or row == "0" or len(row) > 18:
         return []
-    stored = ledger.row_at(int(row) - 1)
-    return ledger.every(stored.id) if stored else []
+    id = ledger.id_at(int(row) - 1)
+    return [] if id is None else ledger.every(id)
 
 
 def _comparison_json(found: Sequence[StoredRow]) -> Row:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, nearest
 
-__all__ = ["Engine", "EngineSettings", "open_engine"]
+__all__ = ["Engine", "EngineSettings", "Kind", "chosen_engine", "open_engine"]
 
 _NOT_FROM_FILES = {
     "api_key",
@@ -57,6 +57,30 @@ class EngineSettings(BaseModel):
         if self.base_url:
             return "server"
         return "vllm" if find_spec("vllm") else "transformers"
+
+
+def chosen_engine(engine: Engine | EngineSettings | Kind | None, model: str | None) -> Engine:
+    """The engine that a call of the Python API asks for.
+
+    Args:
+        engine: an engine, settings for one, or the name of a kind.
+        model: see `EngineSettings`; only where the engine does not bring its own.
+
+    Raises:
+        ConfigError: there is no such kind, a model is given twice, or see `open_engine`.
+    """
+    if engine is None or isinstance(engine, str):
+        kinds: tuple[str, ...] = get_args(Kind)
+        if engine is not None and engine not in kinds:
+            raise ConfigError(
+                f"there is no engine {engine!r}; {nearest(engine, kinds)} (the name of a model is for `model`)"
+            )
+        engine = EngineSettings(engine=engine or "auto")
+    if model is not None:
+        if not isinstance(engine, EngineSettings) or engine.model is not None:
+            raise ConfigError(f"the engine has its model already; leave model={model!r} out")
+        engine = engine.model_copy(update={"model": model})
+    return open_engine(engine) if isinstance(engine, EngineSettings) else engine
 
 
 def open_engine(settings: EngineSettings, *, debug: bool = False, log: Path | None = None) -> Engine:

@@ -4,6 +4,9 @@ The rule: *only a setting that agrees with people credibly more often than chanc
 these have a credibly lower log-loss: then the cheapest of them that is not credibly worse than the best of them; or unless a cheaper one is credibly not worse
 than the baseline by more than `MARGIN`: then the cheapest of those.*
 
+Losses are compared on the same comparisons, and a gain counts only if it stays where each comparison that the setting leaves without
+a label counts as one of ½: to leave out what is hard is no gain.
+
 Credibly means p < 0.05 after Holm's adjustment for the number of settings that could have passed the test. The log-loss decides since it
 is what a reward model or policy is trained on; cost is tokens a comparison.
 """
@@ -95,6 +98,7 @@ def _beside_baseline(
         and (found := effects[name].log_loss) is not None
         and found.value < 0
         and (found.p_adjusted if found.p_adjusted is not None else 1.0) < LEVEL
+        and _survives(judged[baseline], judged[name])
     ]
     if better:
         best, setting = _cheapest_of_the_best(better, measures, judged)
@@ -162,23 +166,58 @@ def _better_than_chance(measures: Mapping[str, Measures]) -> list[str]:
 def _cheapest_of_the_best(
     names: Sequence[str], measures: Mapping[str, Measures], judged: Mapping[str, Sequence[Judged]]
 ) -> tuple[str, str]:
-    """Of some settings, that with the lowest log-loss, and the cheapest that is not credibly worse than it."""
-    best = min(names, key=lambda name: (_loss(measures[name]), _cost(measures[name]), name))
+    """Of some settings, that with the lowest log-loss, and the cheapest that is not credibly worse than it.
+
+    Losses are of the comparisons that all of them label: a setting that leaves the hard ones out has a lower loss of its own.
+    """
+    losses = _common_losses({name: judged[name] for name in names})
+    best = min(names, key=lambda name: (losses[name], _cost(measures[name]), name))
     rivals = [name for name in names if name != best and _cost(measures[name]) < _cost(measures[best])]
     p_values = {name: _worse(judged[best], judged[name]) for name in rivals}
     worse = {name for name, p in holm(p_values).items() if p < LEVEL}
     kept = [best, *(name for name in rivals if name not in worse)]
-    return best, min(kept, key=lambda name: (_cost(measures[name]), _loss(measures[name]), name))
+    return best, min(kept, key=lambda name: (_cost(measures[name]), losses[name], name))
 
 
-def paired(baseline: Sequence[Judged], other: Sequence[Judged]) -> Estimate | None:
-    """The mean difference in log-loss, over the comparisons that both label."""
-    others = {one.id: one for one in other if one.probability is not None}
+def _common_losses(judged: Mapping[str, Sequence[Judged]]) -> dict[str, float]:
+    """Each setting's log-loss over the comparisons that all of them label; infinite where there are none."""
+    ids = [{one.id for one in rows if one.probability is not None} for rows in judged.values()]
+    common = set.intersection(*ids)
+    weights = {one.id: one.weight for one in next(iter(judged.values())) if one.id in common}
+    if not common:
+        return dict.fromkeys(judged, math.inf)
+    return {
+        name: math.fsum(weights[one.id] * log_loss(one) for one in rows if one.id in common)
+        / math.fsum(weights.values())
+        for name, rows in judged.items()
+    }
+
+
+def paired(
+    baseline: Sequence[Judged], other: Sequence[Judged], *, lost: float | None = None
+) -> Estimate | None:
+    """The mean difference in log-loss, over the comparisons that both label.
+
+    Args:
+        baseline: comparisons under one setting.
+        other: the same under the other.
+        lost: the log-loss of a comparison that the other does not label; None leaves it out.
+    """
+    losses = {one.id: log_loss(one) for one in other if one.probability is not None}
     return tally(
-        (one, log_loss(others[one.id]) - log_loss(one))
+        (one, loss - log_loss(one))
         for one in baseline
-        if one.probability is not None and one.id in others
+        if one.probability is not None and (loss := losses.get(one.id, lost)) is not None
     ).mean()
+
+
+def _survives(baseline: Sequence[Judged], other: Sequence[Judged]) -> bool:
+    """Whether the other's gain is not made by what it leaves out: as credible where each of these counts as a label of ½."""
+    labelled = {one.id for one in other if one.probability is not None}
+    if all(one.probability is None or one.id in labelled for one in baseline):
+        return True
+    found = paired(baseline, other, lost=math.log(2))
+    return found is not None and found.high is not None and found.high < 0
 
 
 def _worse(best: Sequence[Judged], other: Sequence[Judged]) -> float:
@@ -188,14 +227,16 @@ def _worse(best: Sequence[Judged], other: Sequence[Judged]) -> float:
 
 
 def _not_worse(baseline: Sequence[Judged], other: Sequence[Judged]) -> float | None:
-    """P of: the other is worse than the baseline by `MARGIN` or more; None where it can't be known."""
-    p = _t(paired(baseline, other), MARGIN)
-    return None if p is None else 1.0 - p
+    """P of: the other is worse than the baseline by `MARGIN` or more, also if what it leaves out counts as a label of ½; None where it
+    can't be known.
+    """
+    found = [_t(paired(baseline, other, lost=lost), MARGIN) for lost in (None, math.log(2))]
+    return None if None in found else 1.0 - min(p for p in found if p is not None)
 
 
 def _t(estimate: Estimate | None, least: float) -> float | None:
     """One-sided p of a mean of at most `least`."""
-    if estimate is None or estimate.low is None or estimate.high is None:
+    if estimate is None or estimate.low is None or estimate.high is None or estimate.low == estimate.high:
         return None
     from scipy.stats import t  # type: ignore[import-untyped]
 
@@ -224,9 +265,10 @@ def _better(setting: str, found: Effect, settings: int) -> str:
     assert difference is not None and difference.p_adjusted is not None
     adjusted = f", adjusted for {settings} settings" if settings > 1 else ""
     tokens = f", at {_times(found.tokens.value)} the tokens" if found.tokens else ""
+    lost = f"; it leaves {found.lost:,} others without a label" if found.lost else ""
     return (
         f"{setting} has a credibly lower log-loss than the baseline: {difference.value:+.3f} "
-        f"{interval(difference, '+.3f')}, {_p(difference.p_adjusted)}{adjusted}{tokens} ({difference.n:,} comparisons)."
+        f"{interval(difference, '+.3f')}, {_p(difference.p_adjusted)}{adjusted}{tokens} ({difference.n:,} comparisons{lost})."
     )
 
 
@@ -236,7 +278,7 @@ def _cheaper_too(
     """Names the cheapest setting that is better than the baseline too, where that is not the recommended one."""
     name = min(better, key=lambda name: (_cost(measures[name]), _loss(measures[name]), name))
     found, ratio = effects[name].log_loss, effects[name].tokens
-    if name == setting or found is None or ratio is None:
+    if _cost(measures[name]) >= _cost(measures[setting]) or found is None or ratio is None:
         return []
     return [
         f"The cheapest that is credibly better than the baseline is {name}: {found.value:+.3f} {interval(found, '+.3f')}, at "
@@ -250,7 +292,7 @@ def _not_credibly_better(
     found = paired(judged[setting], judged[best])
     by = f" ({found.value:+.3f} {interval(found, '+.3f')})" if found else ""
     ratio = _cost(measures[best]) / _cost(measures[setting])
-    return f"{best} has the lowest log-loss of all, but not credibly lower than {setting}{by}, and costs {_times(ratio)} the tokens."
+    return f"{best} has the lowest log-loss of all, where all have labels, but not credibly lower than {setting}{by}, and costs {_times(ratio)} the tokens."
 
 
 def _reasons_to_stay(effects: Mapping[str, Effect]) -> list[str]:

@@ -70,6 +70,9 @@ class Bin:
 class ByChance:
     """The ECE that a perfectly calibrated judge with the same labels would show on as many comparisons.
 
+    People are simulated, each comparison by itself. Where several share a cluster their errors go together and add up to more, so
+    that the spread of resampled clusters counts where it is larger.
+
     Attributes:
         mean: of it.
         high: 95 % are below.
@@ -79,6 +82,10 @@ class ByChance:
     mean: float
     high: float
     p: float
+
+    def at_least(self, other: ByChance) -> ByChance:
+        """The larger of each."""
+        return ByChance(max(self.mean, other.mean), max(self.high, other.high), max(self.p, other.p))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +145,21 @@ def calibration(judged: Sequence[Judged], seed: int) -> Calibration | None:
         return None
     folded = fold(judged)
     value, sums, sizes = ece_sums(folded)
-    low, high = _interval(value, sums, sizes, seed)
+    noise, upper_end = _noise(sums, sizes, seed) if len(sums) > 1 else (None, None)
+    low, high = (
+        (None, None)
+        if noise is None or upper_end is None
+        else (max(0.0, value - _quantile(noise, (1 + CONFIDENCE) / 2)), max(value, upper_end))
+    )
+    by_chance = _by_chance(folded, value, seed)
+    if noise is not None and len(sums) < len(judged):
+        by_chance = by_chance.at_least(_chance(noise, value))
     upper = [_bin(folded, place) for place in range(HALF_BINS)]
     overconfidence = tally((one, q - g) for one, q, g in zip(judged, folded.q, folded.g, strict=True)).mean()
     assert overconfidence is not None
     return Calibration(
         Estimate(value, low, high, len(judged), len(sums)),
-        _by_chance(folded, value, seed),
+        by_chance,
         (*(bin.mirrored() for bin in reversed(upper)), *upper),
         overconfidence,
     )
@@ -173,19 +188,31 @@ def resampled(clusters: int, seed: int) -> Iterator[Floats]:
         yield generator.multinomial(clusters, [1 / clusters] * clusters, size=size).astype(float)
 
 
-def _interval(value: float, sums: Floats, sizes: Floats, seed: int) -> tuple[float | None, float | None]:
-    """See the module's docstring."""
+def _noise(sums: Floats, sizes: Floats, seed: int) -> tuple[Floats, float]:
+    """What chance adds, see the module's docstring.
+
+    Returns:
+        ([resample] what chance alone makes of an ECE, upper end of the interval of the ECE)
+    """
     import numpy as np
 
-    if len(sums) < 2:
-        return None, None
     gaps = np.concatenate(
         [(counts @ sums) / (counts @ sizes)[:, None] for counts in resampled(len(sums), seed)]
     )
     noise = np.abs(gaps - sums.sum(axis=0) / sizes.sum()).sum(axis=1)
-    quantile = (1 + CONFIDENCE) / 2
-    high = float(np.quantile(np.abs(gaps).sum(axis=1), quantile))
-    return max(0.0, value - float(np.quantile(noise, quantile))), max(value, high)
+    return noise, _quantile(np.abs(gaps).sum(axis=1), (1 + CONFIDENCE) / 2)
+
+
+def _quantile(drawn: Floats, share: float) -> float:
+    import numpy as np
+
+    return float(np.quantile(drawn, share))
+
+
+def _chance(eces: Floats, found: float) -> ByChance:
+    """What draws of an ECE by chance say of the one that was found."""
+    reached = int((eces >= found - 1e-12).sum())
+    return ByChance(float(eces.mean()), _quantile(eces, 0.95), (reached + 1) / (len(eces) + 1))
 
 
 def _batches(width: int) -> list[int]:
@@ -207,9 +234,7 @@ def _by_chance(folded: Folded, found: float, seed: int) -> ByChance:
         g = np.where(q == 0.5, 0.5, _people(q, spread, size, generator))
         missed = (q - g) * weights
         shown.append(sum(np.abs(missed[:, columns].sum(axis=1)) for columns in inside) / weights.sum())
-    eces = np.concatenate(shown)
-    reached = int((eces >= found - 1e-12).sum())
-    return ByChance(float(eces.mean()), float(np.quantile(eces, 0.95)), (reached + 1) / (RESAMPLES + 1))
+    return _chance(np.concatenate(shown), found)
 
 
 def _people(q: Floats, spread: float, draws: int, generator: np.random.Generator) -> Floats:

@@ -170,8 +170,8 @@ def _p(estimate: Estimate) -> float | None:
     """Two-sided p of a mean of 0, the one that fits its t interval; 1 where no value differs from 0."""
     from scipy.stats import t  # type: ignore[import-untyped]
 
-    if estimate.low is None or estimate.high is None:
-        return 1.0 if estimate.value == 0 and estimate.chains > 1 else None
+    if estimate.low is None or estimate.high is None or estimate.low == estimate.high:
+        return 1.0 if abs(estimate.value) < 1e-12 and estimate.chains > 1 else None
     freedom = estimate.chains - 1
     error = (estimate.high - estimate.low) / 2 / float(t.ppf((1 + CONFIDENCE) / 2, freedom))
     return float(2 * t.sf(abs(estimate.value) / error, freedom))
@@ -229,7 +229,7 @@ def _ratio(pairs: Sequence[tuple[Judged, Judged]]) -> Difference | None:
     spread = tally((a, n * (new / after - old / before)) for a, old, new in known).mean()
     value = after / before
     if spread is None or spread.low is None or spread.high is None:
-        same = spread is not None and spread.chains > 1  # the same ratio for every comparison
+        same = spread is not None and spread.chains > 1  # the same ratio for every cluster
         return Difference(value, value if same else None, value if same else None, len(known))
     return Difference(value, value * math.exp(spread.low), value * math.exp(spread.high), len(known))
 

@@ -13,6 +13,7 @@ from statistics import fmean
 
 from constitutional.estimates import Estimate
 from constitutional.evaluation.judged import Judged, mean, prefers, proportion
+from constitutional.stages.votes import orders_disagree
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def position(judged: Sequence[Judged]) -> Position | None:
     return Position(
         bias,
         paired=True,
-        disagree=proportion(asked, lambda one: fmean(abs(prefers(p) - prefers(q)) for p, q in pairs[one.id])),
+        disagree=proportion(asked, lambda one: fmean(orders_disagree(p, q) for p, q in pairs[one.id])),
         first=proportion(asked, lambda one: fmean(p > 0.5 > q for p, q in pairs[one.id])),
         second=proportion(asked, lambda one: fmean(p < 0.5 < q for p, q in pairs[one.id])),
         consistent=proportion([one for one in decided if one.id in same], agrees),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from constitutional.constitution import Constitution, load_constitution
-from constitutional.engines import EngineSettings, open_engine
+from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
 from constitutional.jobs.audit_attacks import attack_kinds
@@ -139,7 +139,7 @@ def audit_labeler(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: LabelSettings | None = None,
     vary: Sequence[str] = ("all",),
@@ -157,8 +157,8 @@ def audit_labeler(
         comparisons: that people have judged: a file, a run, or a hub id; see `sources.read_comparisons`.
         constitution: a name, a file, or a constitution; its principles need preference questions.
         out: the run directory.
-        model: short for `EngineSettings(model=…)`; the judge.
-        engine: an engine, or settings for one.
+        model: what `EngineSettings` calls so; the judge.
+        engine: an engine, settings for one, or the name of a kind.
         prompt_set: a name, a folder, or a prompt set.
         settings: the baseline.
         vary: variants to compare with it: names of `audit_settings.VARIATIONS`, `all` or `none`.
@@ -204,7 +204,7 @@ async def audit_labeler_async(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: LabelSettings | None = None,
     vary: Sequence[str] = ("all",),
@@ -226,10 +226,7 @@ async def audit_labeler_async(
     kinds = attack_kinds(attacks)
     compared = all_settings(constitution, prompt_set, settings or LabelSettings(), vary=vary, own=variants)
     source = read_comparisons(comparisons, split=split, limit=limit)
-    if engine is None:
-        engine = EngineSettings(model=model)
-    if isinstance(engine, EngineSettings):
-        engine = open_engine(engine)
+    engine = chosen_engine(engine, model)
     jobs: list[AuditJob] = []
 
     def make(prepared: Engine) -> AuditJob:

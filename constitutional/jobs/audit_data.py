@@ -1,11 +1,12 @@
 """What an audit is published as: `labels` under every setting, `measures` of each, `attacks`, `comparisons`; and its report.
 
-The report, `audit.json`, holds what `evaluation/` makes of the labels. It is deterministic: the same labels give the same
-bytes.
+The report, `audit.json`, holds what `evaluation/` makes of the labels. It is deterministic: the same labels, drawn by the same
+matplotlib, give the same bytes.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from constitutional.assignment import content_hash
 from constitutional.evaluation.attacks import AttackedPair
 from constitutional.evaluation.judged import Judged
-from constitutional.feedback import VOTE_FIELDS, Vote
+from constitutional.feedback import Vote
 from constitutional.jobs.audit_rows import ATTACK, INPUT, SETTING
 from constitutional.jobs.audit_schemas import measures_row, schemas
 from constitutional.jobs.audit_settings import BASELINE, Setting, flags
@@ -86,6 +87,7 @@ class AuditData:
         self._judged: dict[str, list[Judged]] = {setting.name: [] for setting in self._settings}
         self._outcomes = {name: _Outcomes() for name in (INPUT, ATTACK, *self._judged)}
         self._pairs: list[AttackedPair] = []
+        self._votes: tuple[str, dict[Vote, Vote]] = ("", {})  # of one comparison; settings share most of them
         self._before: dict[str, float] = {}  # the baseline's P(the first response is better)
         self._ties = self._unpaired = 0
         self._findings: Findings | None = None
@@ -226,12 +228,15 @@ class AuditData:
         """Keep what is needed of one label to measure it."""
         assert stored.input is not None
         input, result = stored.input, stored.result or {}
-        votes = ({**vote, "rationale": None} for vote in result.get("votes", ()))
+        id = sys.intern(stored.id)
+        if id != self._votes[0]:
+            self._votes = id, {}
+        votes = map(_measured, result.get("votes", ()))
         judged = Judged(
-            stored.id,
+            id,
             input["human"],
             result.get("probability"),
-            tuple(Vote(**{name: vote[name] for name in VOTE_FIELDS}) for vote in votes),
+            tuple(self._votes[1].setdefault(vote, vote) for vote in votes),
             input["weight"],
             result.get("prompt_tokens"),
             result.get("completion_tokens"),
@@ -241,7 +246,7 @@ class AuditData:
         if setting == BASELINE:
             self._ties += judged.human == 0.5
             if judged.probability is not None:
-                self._before[stored.id] = judged.probability
+                self._before[id] = judged.probability
 
     def _pair(self, kind: str, stored: StoredRow) -> None:
         """Keep an attack to measure it, beside the label of the same pair without it."""
@@ -278,6 +283,14 @@ class AuditData:
             }
 
 
+def _measured(vote: Row) -> Vote:
+    """What measures need of a vote: all labels are in memory when they are measured, so no more of it is kept."""
+    principle = sys.intern(vote["principle"])
+    return Vote(
+        principle, vote["order"], vote["sample"], vote["p_raw"], None, vote["mass"], reason=vote["reason"]
+    )
+
+
 def _of(response: int, probability: float | None) -> float | None:
     """P(this response is better), from P(the first is)."""
     if probability is None:
@@ -287,4 +300,4 @@ def _of(response: int, probability: float | None) -> float | None:
 
 def _cluster(input: Row) -> str:
     """What comparisons of the same prompt share, and no others."""
-    return content_hash("prompt", *(part for message in input["messages"] for part in message))
+    return sys.intern(content_hash("prompt", *(part for message in input["messages"] for part in message)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,21 +32,22 @@ def write_report(out: Path, data: AuditData, manifest: Row) -> Row:
     Raises:
         ConfigError: it can't be written.
     """
-    found = {**data.report(), "labels": manifest["data"]["labels"]["sha256"]}
+    found = {**data.report(), "data": hashes(manifest)}
     last = _last(out)
-    before = set(last.pop("figures", ()))
-    if last == found and all((out / FIGURES / name).is_file() for name in before):
-        return {**found, "figures": sorted(before)}  # drawn already
+    before = last.pop("figures", {})
+    if last == found and all(_hash_of(out / FIGURES / name) == digest for name, digest in before.items()):
+        return {**found, "figures": before}  # drawn already
     try:
         with TemporaryDirectory() as aside:
             files = {path.name: path.read_bytes() for path in data.draw(Path(aside))}
-        report = {**found, "figures": sorted(files)}
+        figures = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+        report = {**found, "figures": figures}
         for name, content in files.items():
             path = out / FIGURES / name
             path.parent.mkdir(exist_ok=True)
             replace_file(path, content)
         replace_file(out / REPORT, (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode())
-        for name in before - files.keys():  # of what is no longer part of it
+        for name in before.keys() - files.keys():  # of what is no longer part of it
             (out / FIGURES / name).unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(
@@ -74,12 +76,25 @@ def read_report(out: Path) -> Row | None:
         ) from error
 
 
+def hashes(manifest: Row) -> dict[str, str]:
+    """SHA-256 of the data sets of a manifest by name: what a report is of."""
+    return {name: entry["sha256"] for name, entry in manifest["data"].items()}
+
+
 def _last(out: Path) -> Row:
     """The last report, without what it says of figures that can't be ours; empty where there is none to be read."""
     try:
         report = read_report(out) or {}
     except ConfigError:
         return {}
-    names = report.get("figures")
-    ours = [name for name in names if isinstance(name, str) and Path(name).name == name] if names else []
-    return {**report, "figures": ours}
+    figures = report.get("figures")
+    ours = figures.items() if isinstance(figures, dict) else ()
+    return {**report, "figures": {name: digest for name, digest in ours if Path(name).name == name}}
+
+
+def _hash_of(path: Path) -> str | None:
+    """SHA-256 of a file, None where there is none that can be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

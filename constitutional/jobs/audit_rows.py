@@ -156,6 +156,7 @@ class AuditRows:
             self._baseline.key(comparison),
             "attack",
             *(text for order in (0, 1) for text in attacked.shown(order)),
+            repr((human, row.weight)),
         )
         input = {**comparison_input(comparison, human, row.weight), "attacked": attacked.attacked}
         return PlannedRow(attack_kind(kind), row.id, key, input)

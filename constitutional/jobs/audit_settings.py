@@ -150,7 +150,7 @@ def read_setting(text: str) -> tuple[str, dict[str, Any]]:
         name, colon = from_file[1], ":"
         try:
             given = json.loads(text[from_file.end() :])
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ConfigError(_how(text)) from None
         if isinstance(given, dict):
             return _name(name, text), {str(key).replace("-", "_"): value for key, value in given.items()}
@@ -167,9 +167,9 @@ def read_setting(text: str) -> tuple[str, dict[str, Any]]:
             raise ConfigError(f"--setting {name.strip()}: {key} is given twice")
         try:
             changes[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, RecursionError):  # a date that is none; brackets too deep
             raise ConfigError(
-                f"--setting {name.strip()}: {key}: {value.strip()!r} is no YAML value"
+                f"--setting {name.strip()}: {key}: {value.strip()[:60]!r} is no YAML value"
             ) from None
     return _name(name, text), changes
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from constitutional.assignment import content_hash
-from constitutional.engines import EngineSettings, open_engine
+from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
 from constitutional.jobs.compare_data import SAMPLED, CompareData
@@ -125,7 +125,7 @@ def build_comparisons(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: CompareSettings | None = None,
     options: JobOptions | None = None,
@@ -138,8 +138,8 @@ def build_comparisons(
     Args:
         prompts: a file or hub id, see `sources.read_prompts`.
         out: the run directory.
-        model: short for `EngineSettings(model=…)`.
-        engine: an engine, or settings for one.
+        model: what `EngineSettings` calls so.
+        engine: an engine, settings for one, or the name of a kind.
         prompt_set: a name, a folder, or a prompt set; its template `respond` is used.
         settings: how responses are sampled and paired.
         options: how the job is run.
@@ -179,7 +179,7 @@ async def build_comparisons_async(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: CompareSettings | None = None,
     options: JobOptions | None = None,
@@ -192,10 +192,7 @@ async def build_comparisons_async(
         prompt_set = load_prompt_set(prompt_set)
     comparer = Comparer(prompt_set, settings or CompareSettings())
     source = read_prompts(prompts, split=split, limit=limit)
-    if engine is None:
-        engine = EngineSettings(model=model)
-    if isinstance(engine, EngineSettings):
-        engine = open_engine(engine)
+    engine = chosen_engine(engine, model)
     return await run_job(
         lambda prepared: CompareJob(source, comparer, prepared), engine, Path(out), options, watcher
     )

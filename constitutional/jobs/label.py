@@ -14,7 +14,7 @@ from pathlib import Path
 
 from constitutional.assignment import content_hash
 from constitutional.constitution import Constitution, load_constitution
-from constitutional.engines import EngineSettings, open_engine
+from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
 from constitutional.feedback import Comparison
@@ -174,7 +174,7 @@ def label_comparisons(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: LabelSettings | None = None,
     options: JobOptions | None = None,
@@ -188,8 +188,8 @@ def label_comparisons(
         comparisons: a file, a run of `compare` or `label`, or a hub id; see `sources.read_comparisons`.
         constitution: a name, a file, or a constitution; its principles need preference questions.
         out: the run directory.
-        model: short for `EngineSettings(model=…)`; the judge.
-        engine: an engine, or settings for one.
+        model: what `EngineSettings` calls so; the judge.
+        engine: an engine, settings for one, or the name of a kind.
         prompt_set: a name, a folder, or a prompt set.
         settings: how a comparison is labelled.
         options: how the job is run.
@@ -231,7 +231,7 @@ async def label_comparisons_async(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: LabelSettings | None = None,
     options: JobOptions | None = None,
@@ -246,8 +246,5 @@ async def label_comparisons_async(
         prompt_set = load_prompt_set(prompt_set)
     labeler = Labeler(constitution, prompt_set, settings or LabelSettings())
     source = read_comparisons(comparisons, split=split, limit=limit)
-    if engine is None:
-        engine = EngineSettings(model=model)
-    if isinstance(engine, EngineSettings):
-        engine = open_engine(engine)
+    engine = chosen_engine(engine, model)
     return await run_job(lambda ready: LabelJob(source, labeler, ready), engine, Path(out), options, watcher)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from constitutional.feedback import VOTE_FIELDS, Comparison, Preference
 from constitutional.ledger import Ledger, StoredRow
 from constitutional.records import Message, Row
 from constitutional.rundir import DataSet
+from constitutional.stages.votes import orders_disagree
 
 KIND = "label"
 
@@ -48,7 +48,7 @@ class _Sums:
     truncated: int = 0
     shown_first: float = 0.0
     pairs: int = 0
-    disagreeing: int = 0
+    disagreeing: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
 
 
@@ -90,7 +90,7 @@ class LabelData:
         `labels`: how many, how many exact ties at ½, mean probability and mean standard error. `votes`: how many were cast and
         count, are flagged for low mass, come from a truncated rationale, and the reasons of those that do not count.
         `position`: mean P(the response shown first is better) over counted votes, which is ½ for a judge without a bias where both orders
-        are asked; and the share of pairs of orders that prefer different responses.
+        are asked; and the share of pairs of orders that prefer different responses, where just one prefers neither half.
         """
         sums = self._sums
         return {
@@ -169,11 +169,11 @@ class LabelData:
                 continue
             sums.counted += 1
             sums.shown_first += 1.0 - vote["p_raw"] if vote["order"] else vote["p_raw"]
-            units.setdefault((vote["principle"], vote["sample"]), []).append(vote["p_raw"] - 0.5)
-        for deviations in units.values():
-            if len(deviations) == 2:
+            units.setdefault((vote["principle"], vote["sample"]), []).append(vote["p_raw"])
+        for unit in units.values():
+            if len(unit) == 2:
                 sums.pairs += 1
-                sums.disagreeing += math.prod(deviations) < 0
+                sums.disagreeing += orders_disagree(unit[0], unit[1])
 
 
 def _ratio(part: float, whole: int) -> float | None:

@@ -240,12 +240,13 @@ def _open(plan: MixPlan, name: str) -> PreferenceSource:
 def _facts(plan: MixPlan, name: str, reading: Reading) -> Facts:
     """What is known of a source after reading it once; of one that can't be read at all, why."""
     facts = Facts(name)
+    hard = _is_hard_mix(plan.paths[name])
     try:
         for row in _open(plan, name):
             if row.reason:
                 facts.skip(row.reason)
             else:
-                facts.add(row.id, row.pairs, soft=row.soft, settings=plan.settings)
+                facts.add(row.id, row.pairs, soft=row.soft and not hard, settings=plan.settings)
             if row.identical:
                 facts.dropped["identical_responses"] = (
                     facts.dropped.get("identical_responses", 0) + row.identical
@@ -257,6 +258,15 @@ def _facts(plan: MixPlan, name: str, reading: Reading) -> Facts:
             raise
         facts.unusable = str(error)
     return facts
+
+
+def _is_hard_mix(path: str | Path) -> bool:
+    """Whether a source is a mix of hard labels alone: they stand as probabilities of 1 there, like soft ones that are certain."""
+    manifest = read_manifest(Path(path)) if Path(path).is_dir() else None
+    if manifest is None or manifest.get("stage") != STAGE:
+        return False
+    found = [check for check in manifest.get("checks", ()) if check["check"] == "label-distribution"]
+    return bool(found) and not any(check["figures"]["soft"] for check in found)
 
 
 def _skipped(plan: MixPlan) -> Iterator[PlannedRow]:

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import Field
 
 from constitutional.assignment import content_hash
-from constitutional.engines import EngineSettings, open_engine
+from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
 from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
@@ -247,7 +247,7 @@ def write_redteam_prompts(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     topics: str | Path | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: RedteamSettings | None = None,
@@ -262,8 +262,8 @@ def write_redteam_prompts(
     Args:
         seeds: prompts to write more like: a file or hub id, see `sources.read_prompts`.
         out: the run directory.
-        model: short for `EngineSettings(model=…)`.
-        engine: an engine, or settings for one.
+        model: what `EngineSettings` calls so.
+        engine: an engine, settings for one, or the name of a kind.
         topics: a file of topics, of which each request names one; None names none.
         prompt_set: a name, a folder, or a prompt set.
         settings: how prompts are written.
@@ -304,7 +304,7 @@ async def write_redteam_prompts_async(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     topics: str | Path | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: RedteamSettings | None = None,
@@ -324,10 +324,7 @@ async def write_redteam_prompts_async(
             f"min_words is {wanted.min_words} and max_words {wanted.max_words}: no prompt has both"
         )
     read = read_seeds(seeds, topics, split=split, limit=limit)
-    if engine is None:
-        engine = EngineSettings(model=model)
-    if isinstance(engine, EngineSettings):
-        engine = open_engine(engine)
+    engine = chosen_engine(engine, model)
 
     def make(prepared: Engine) -> RedteamJob:
         job = RedteamJob(read, writer, wanted, prepared)

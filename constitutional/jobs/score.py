@@ -17,7 +17,7 @@ from typing import Any
 
 from constitutional.assignment import content_hash
 from constitutional.constitution import Constitution, load_constitution
-from constitutional.engines import EngineSettings, open_engine
+from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
 from constitutional.estimates import Tally
@@ -210,7 +210,7 @@ def score_responses(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: ScoreSettings | None = None,
     options: JobOptions | None = None,
@@ -226,8 +226,8 @@ def score_responses(
             `sources.responses.read_responses`.
         constitution: a name, a file, or a constitution.
         out: the run directory.
-        model: short for `EngineSettings(model=…)`.
-        engine: an engine, or settings for one.
+        model: what `EngineSettings` calls so.
+        engine: an engine, settings for one, or the name of a kind.
         prompt_set: a name, a folder, or a prompt set.
         settings: how a response is scored.
         options: how the job is run.
@@ -267,7 +267,7 @@ async def score_responses_async(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: ScoreSettings | None = None,
     options: JobOptions | None = None,
@@ -283,10 +283,7 @@ async def score_responses_async(
         prompt_set = load_prompt_set(prompt_set)
     scorer = Scorer(constitution, prompt_set, settings or ScoreSettings())
     source = read_responses(responses, split=split, limit=limit, data_set=data_set)
-    if engine is None:
-        engine = EngineSettings(model=model)
-    if isinstance(engine, EngineSettings):
-        engine = open_engine(engine)
+    engine = chosen_engine(engine, model)
     return await run_job(
         lambda prepared: ScoreJob(source, scorer, prepared), engine, Path(out), options, watcher
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from constitutional.constitution import Constitution, load_constitution
-from constitutional.engines import EngineSettings, open_engine
+from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import ConfigError
 from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
@@ -117,7 +117,7 @@ def build_sl_cai(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     helpful: str | Path | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: ReviseSettings | None = None,
@@ -133,8 +133,8 @@ def build_sl_cai(
         prompts: red-team prompts: a file or hub id, see `sources.read_prompts`.
         constitution: a name, a file, or a constitution.
         out: the run directory.
-        model: short for `EngineSettings(model=…)`.
-        engine: an engine, or settings for one.
+        model: what `EngineSettings` calls so.
+        engine: an engine, settings for one, or the name of a kind.
         helpful: helpful prompts to mix sampled responses in for.
         prompt_set: a name, a folder, or a prompt set.
         settings: how chains are made.
@@ -180,7 +180,7 @@ async def build_sl_cai_async(
     out: str | Path,
     *,
     model: str | None = None,
-    engine: Engine | EngineSettings | None = None,
+    engine: Engine | EngineSettings | Kind | None = None,
     helpful: str | Path | None = None,
     prompt_set: str | Path | PromptSet = "default",
     settings: ReviseSettings | None = None,
@@ -199,10 +199,7 @@ async def build_sl_cai_async(
     check_examples(prompt_set, reviser.settings)
     source = read_prompts(prompts, split=split, limit=limit)
     helpful_source = read_prompts(helpful, split=split) if helpful is not None else None
-    if engine is None:
-        engine = EngineSettings(model=model)
-    if isinstance(engine, EngineSettings):
-        engine = open_engine(engine)
+    engine = chosen_engine(engine, model)
 
     def make(prepared: Engine) -> SLCAIJob:
         return SLCAIJob(source, helpful_source, reviser, data or DataSettings(), prepared)

@@ -88,6 +88,7 @@ class PreferenceSource(RowSource[PreferenceRow]):
     data_set = "preferences"
     needs = "'chosen' and 'rejected' (nor 'responses', nor 'response1' and 'response2')"
     columns = RESPONSE_COLUMNS
+    made_by = "constitutional label"
 
     def __init__(self, source: str | Path, name: str, split: str = "train", limit: int | None = None) -> None:
         super().__init__(source, split, limit)

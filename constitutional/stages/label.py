@@ -73,8 +73,8 @@ class LabelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    principles: Annotated[int, Field(ge=1)] | Literal["all"] = 1
-    samples: int = Field(default=1, ge=1, le=1000)
+    principles: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] = 1  # `true` is not 1
+    samples: int = Field(default=1, ge=1, le=1000, strict=True)
     both_orders: bool = True
     chain_of_thought: bool = False
     clamp: float | None = Field(default=None, ge=0, lt=0.5)

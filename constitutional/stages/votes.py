@@ -116,6 +116,16 @@ def order_mean(probabilities: Sequence[float], average: OrderAverage) -> float:
     return 0.5 + _order_mean([p - 0.5 for p in probabilities], average)
 
 
+def orders_disagree(first: float, second: float) -> float:
+    """1 where the two orders of one vote prefer different responses, ½ where just one of them prefers neither, else 0.
+
+    Args:
+        first: P(the first response is better) in one order, before clamping.
+        second: the same in the other.
+    """
+    return abs(_side(first) - _side(second)) / 2
+
+
 def aggregate(
     votes: Iterable[Vote],
     *,
@@ -201,6 +211,10 @@ def _checked(vote: Vote, clamp: float, min_mass: float, low_mass: LowMass) -> Vo
 def is_low(vote: Vote, min_mass: float) -> bool:
     """Whether a vote's options have too little mass; a counted answer has no mass, and never too little."""
     return vote.mass is not None and vote.mass < min_mass
+
+
+def _side(p: float) -> int:
+    return (p > 0.5) - (p < 0.5)
 
 
 def _order_mean(deviations: Sequence[float], average: OrderAverage) -> float:

@@ -38,6 +38,7 @@ MUCH = 0.2
 """Share of votes from which it is much that they are flagged, or do not count."""
 MOST = 0.8
 """Share of pairs from which it is the judge and not the principles that makes them redundant."""
+_ASK_ALL = "`constitutional label` with --principles all asks every principle of each comparison"
 
 KINDS = (
     "never-drawn",
@@ -87,6 +88,7 @@ def remark_on_labels(
         *_undecided([stats for stats in enough if stats.id not in by_position]),
         *_drivers(enough),
         *_redundant([pair for pair in pairs if {pair.first, pair.second} <= ids]),
+        *_one_at_a_time(principles, most_together),
         *_together(enough, pairs, most_together),
     ]
     few = [stats.id for stats in principles if stats.draws.rounds and stats not in enough]
@@ -235,14 +237,16 @@ def _redundant(pairs: Sequence[Pair]) -> Iterator[Remark]:
         yield Remark("redundant", tuple(ids), f"{listed(ids)}: {text}.")
 
 
+def _one_at_a_time(principles: Sequence[LabelStats], most_together: int) -> Iterator[Remark]:
+    """Whether no two principles ever voted on the same comparison; certain however few comparisons there are."""
+    if most_together == 1 and sum(stats.draws.rounds > 0 for stats in principles) > 1:
+        text = "each label asked one principle, so nothing is known of how principles agree and which of them drive a label"
+        yield Remark("one-principle", (), f"{text}; {_ASK_ALL}.")
+
+
 def _together(enough: Sequence[LabelStats], pairs: Sequence[Pair], most_together: int) -> Iterator[Remark]:
     """Where principles hardly vote on the same comparisons."""
-    if len(enough) < 2:
-        return
-    ways = "`constitutional label` with --principles all asks every principle of each comparison"
-    if most_together < 2:
-        text = "each label asked one principle, so nothing is known of how principles agree and which of them drive a label; "
-        yield Remark("one-principle", (), f"{text}{ways}.")
+    if len(enough) < 2 or most_together < 2:
         return
     ids = {stats.id for stats in enough}
     all_pairs = len(ids) * (len(ids) - 1) // 2
@@ -250,7 +254,7 @@ def _together(enough: Sequence[LabelStats], pairs: Sequence[Pair], most_together
     if few:
         text = (
             f"{few:,} of {all_pairs:,} pairs of principles voted together on fewer than {FEW} comparisons, too few to say how they "
-            f"agree; {ways}"
+            f"agree; {_ASK_ALL}"
         )
         yield Remark("few-together", (), f"{text}.")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from constitutional.estimates import Estimate, Tally, wilson
 from constitutional.records import Row
 from constitutional.stages.label import LabelSettings
-from constitutional.stages.votes import order_mean
+from constitutional.stages.votes import order_mean, orders_disagree
 from constitutional.workbench.correlations import Moments, same_side, side
 from constitutional.workbench.principle_stats import Draws
 
@@ -63,7 +63,8 @@ class Position:
     Attributes:
         bias: mean P(the response shown first is better) - ½, before clamping; above 0 it prefers what is shown first.
         prefers_first: share of votes that prefer the response shown first; ½ without a bias.
-        orders_disagree: share of pairs of orders that prefer different responses; None where only one order was asked.
+        orders_disagree: share of pairs of orders that prefer different responses, where just one prefers neither half; None where
+            only one order was asked.
     """
 
     bias: Estimate
@@ -125,7 +126,7 @@ class Opinion:
         truncated: rationales that were cut off.
         reasons: why votes do not count.
         shown_first: by counted vote, P(the response shown first is better) - ½.
-        disagree: by vote in two orders, 1 where these prefer different responses.
+        disagree: by vote in two orders, 1 where these prefer different responses, ½ where just one prefers neither.
         raw: deviation of p from ½ before clamping; None where no vote counts.
         used: the same as it counts in the label.
     """
@@ -182,7 +183,7 @@ def read_votes(votes: Sequence[Row], settings: LabelSettings) -> dict[str, Opini
         for unit in samples.values():
             found = [vote["p_raw"] for vote in unit]
             if len(found) > 1:
-                opinion.disagree.append(float(math.prod(side(p - 0.5) for p in found) < 0))
+                opinion.disagree.append(orders_disagree(found[0], found[1]))
             raw.append(order_mean(found, settings.order_average) - 0.5)
             used.append(order_mean([vote["p"] for vote in unit], settings.order_average) - 0.5)
         opinion.raw, opinion.used = math.fsum(raw) / len(raw), math.fsum(used) / len(used)

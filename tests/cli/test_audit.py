@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from constitutional.attacks import ATTACKS
+from constitutional.jobs.audit import AuditJob
 from constitutional.jobs.audit_data import AuditData
+from constitutional.jobs.audit_settings import VARIATIONS
 from tests.cli.conftest import SCRIPTED, until
 
 
@@ -190,6 +193,22 @@ def test_a_narrow_terminal_gets_the_columns_that_fit():
         assert "baseline: 1 of 100 without a label: too_long 1" in stream.getvalue()
 
 
+@pytest.mark.parametrize(("p", "star"), [(0.0, "*"), (0.049, "*"), (0.05, " "), (None, " ")])
+def test_credible_effects_have_a_star_also_those_whose_p_rounds_to_nothing(p, star):
+    import io
+
+    from rich.console import Console
+
+    from constitutional.cli.show_audit import _effects_table
+
+    difference = {"value": -0.5, "low": None, "high": None, "n": 400, "p": p, "p_adjusted": p}
+    names = ("agreement", "log_loss", "brier", "ece", "tokens")
+    stream = io.StringIO()
+    table = _effects_table([{"setting": "x", "n": 400, **dict.fromkeys(names, difference)}], 0)
+    Console(file=stream, width=120).print(table)
+    assert f"-0.500{star}" in stream.getvalue()
+
+
 # ---------------------------------------------------------------------- thresholds and outcomes
 
 
@@ -222,6 +241,8 @@ def test_what_could_not_be_measured_misses_its_threshold(audit, comparisons):
         (("--fail-under", "agreement=high"), "MEASURE=VALUE"),
         (("--fail-under", "agreement=nan"), "MEASURE=VALUE"),
         (("--fail-under", "agrement=0.6"), "did you mean 'agreement'"),
+        (("--fail-under", "log-loss=0.6"), "log-loss is for --fail-over"),
+        (("--fail-over", "agreement=0.6"), "agreement is for --fail-under"),
         (("--fail-over", "flips=0.2"), "needs --attack"),
         (("--vary", "one-ordr"), "did you mean 'one-order'"),
         (("--vary", "both-orders"), "already"),
@@ -306,6 +327,8 @@ def test_show_prints_a_comparison_under_every_setting(audit, comparisons, shown)
     assert cells(answer, "one-order")[1:4] == [f"{p:.3f}", "yes" if p > 0.5 else "no", "1"]
     assert "attack choose by the second" in answer.out
     assert shown("1").out == shown("c0").out
+    assert shown("5").out == shown("c4").out  # the fifth comparison, though each has several rows
+    assert shown("6").code == 2
     tie = shown("c1")
     assert cells(tie, "baseline")[2] == "–"
     assert shown("c9").code == 2
@@ -340,6 +363,22 @@ def test_a_damaged_report_is_named_with_what_to_do(audit, comparisons, shown, tm
     assert shown().code == 2
 
 
+@pytest.mark.parametrize("args", [[], ["--json"]])
+def test_a_report_that_is_older_than_the_data_is_said_to_be(
+    audit, comparisons, shown, tmp_path, monkeypatch, args
+):
+    audit(comparisons(3), "--vary", "none", "--attack", "choose", "--attack-pairs", 1)
+    assert "older" not in shown(*args).err
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditJob, "finish", lambda job, out, manifest: None)  # ended between data and report
+        audit(comparisons(3), "--vary", "none", "--attack", "choose", "--attack-pairs", 2)  # no other label
+    answer = shown(*args)
+    assert "audit.json is older than the run's data: the command that made them" in answer.err
+    assert answer.code == 0 and "older" not in answer.out
+    audit(comparisons(3), "--vary", "none", "--attack", "choose", "--attack-pairs", 2)
+    assert "older" not in shown(*args).err
+
+
 def test_what_a_user_wrote_stays_text(audit, comparisons, shown):
     evil = "\x1b[31mred\x1b[0m [red]x[/red]\u202e"
     audit(
@@ -349,3 +388,15 @@ def test_what_a_user_wrote_stays_text(audit, comparisons, shown):
     )
     answer = shown("1")
     assert "\x1b" not in answer.out and "\u202e" not in answer.out and "[red]x[/red]" in answer.out
+
+
+def test_comparisons_taken_for_a_kind_of_attack_are_told_to_stand_before_it(constitutional, comparisons):
+    answer = constitutional("audit", "--attack", comparisons(2), *SCRIPTED, "--out", "run")
+    assert answer.code == 2 and "put COMPARISONS before --attack" in answer.problem
+
+
+def test_what_can_be_varied_and_how_it_can_be_attacked_is_listed(constitutional):
+    answer = constitutional("audit", "--list")
+    assert answer.code == 0
+    listed = {line.split()[0] for line in answer.out.splitlines()}
+    assert listed == {"--vary:", "--attack:", *VARIATIONS, *ATTACKS}

@@ -63,6 +63,11 @@ def test_answers_that_can_not_be_read_are_code_1_and_named(score, responses):
     assert "  unreadable_score: 5" in answer.err and "0 votes count, unreadable_score 80" in answer.err
 
 
+def test_data_without_rows_are_not_offered_for_loading(score, prompts_file):
+    answer = score(prompts_file([{"prompt": "Hi?", "response": ""}]))
+    assert answer.code == 0 and "scores: 0 rows" in answer.err and "load_dataset" not in answer.err
+
+
 def test_settings_can_stand_in_a_file(score, responses, tmp_path):
     config = tmp_path / "score.yaml"
     config.write_text("low: -5\nhigh: 5\nprinciples: 3\nmin-mass: 0.2\n", encoding="utf-8")

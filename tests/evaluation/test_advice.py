@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from constitutional.evaluation.labeler import Judged, advise, effects, measure
+from constitutional.evaluation.measures import log_loss
 from constitutional.evaluation.remarks import remarks
 from tests.evaluation.worlds import both_orders, judged, simulated, vote
 
@@ -71,7 +72,7 @@ def test_of_two_better_settings_that_can_not_be_told_apart_the_cheaper_is_recomm
     assert measure(settings["dear"]).log_loss.value < measure(cheap).log_loss.value
     found = advice(settings)
     assert found.setting == "cheap"
-    assert "dear has the lowest log-loss of all, but not credibly" in found.reasons[1]
+    assert "dear has the lowest log-loss of all, where all have labels, but not credibly" in found.reasons[1]
 
 
 def test_of_two_better_settings_the_dearer_is_recommended_where_it_is_credibly_the_best():
@@ -178,6 +179,51 @@ def test_a_setting_that_leaves_many_comparisons_without_a_label_is_not_recommend
     picky = [replace(one, probability=None if n % 4 == 0 else one.probability) for n, one in enumerate(good)]
     assert advice({"baseline": base, "picky": good}).setting == "picky"
     assert advice({"baseline": base, "picky": picky}).setting == "baseline"
+
+
+def choosy(best, lost):
+    """A judge that says 0.8 of comparisons that are right in 80 %, and one that says 0.7, and leaves `lost` of the others out."""
+    humans = [float(n % 5 > 0) for n in range(600)]
+    hard = [n for n, human in enumerate(humans) if not human][:lost]
+    return {
+        "baseline": judged([(0.55, human) for human in humans], **TOKENS),
+        "steady": judged([(best, human) for human in humans], **TOKENS),
+        "choosy": [
+            replace(one, probability=None if n in hard else 0.7)
+            for n, one in enumerate(judged([(0.7, human) for human in humans], **TOKENS))
+        ],
+    }
+
+
+TOKENS = {"prompt_tokens": 100, "completion_tokens": 0}
+
+
+def test_a_setting_does_not_look_better_by_leaving_out_what_is_hard():
+    settings = choosy(0.78, 50)
+    losses = {name: measure(rows).log_loss.value for name, rows in settings.items()}
+    assert losses["choosy"] < losses["steady"] < losses["baseline"]
+    found = advice(settings)
+    assert found.setting == "steady"
+    assert not any("choosy" in reason for reason in found.reasons)
+
+
+def test_a_gain_that_is_lost_where_missing_labels_count_as_one_half_is_none():
+    """On what both label it is a little better, by less than what its missing labels cost."""
+    base = simulated(400, 1, noise=0.3)
+    better = [replace(one, probability=0.98 * one.probability + 0.02 * one.human) for one in base]
+    easy = set(sorted((one.id for one in base), key=lambda id: log_loss(base[int(id[1:])]))[:36])
+    picky = [replace(one, probability=None if one.id in easy else one.probability) for one in better]
+    assert advice({"baseline": base, "better": better}).setting == "better"
+    assert effects(base, {"picky": picky})["picky"].log_loss.p_adjusted < 0.05
+    assert advice({"baseline": base, "picky": picky}).setting == "baseline"
+    cheap = [replace(one, prompt_tokens=one.prompt_tokens // 2) for one in base]
+    near = [
+        replace(one, probability=one.probability + (0.001 if n % 2 else -0.001) * (one.probability < 0.9))
+        for n, one in enumerate(cheap)
+    ]
+    assert advice({"baseline": base, "cheap": near}).setting == "cheap"
+    few = [replace(one, probability=None if one.id in easy else one.probability) for one in near]
+    assert advice({"baseline": base, "cheap": few}).setting == "baseline"
 
 
 def test_a_single_setting_that_works_is_recommended():

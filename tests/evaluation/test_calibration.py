@@ -1,5 +1,7 @@
 """Calibration: golden numbers by hand, known judges recovered, and the bias of the ECE made visible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -152,3 +154,22 @@ def test_simulating_in_parts_changes_nothing(monkeypatch):
     whole = measure(rows)
     monkeypatch.setattr("constitutional.evaluation.calibration._CELLS", 7000)
     assert measure(rows) == whole
+
+
+def test_comparisons_that_share_their_luck_do_not_make_a_calibrated_judge_look_miscalibrated():
+    """Pairs of a prompt are right or wrong together; simulated each by itself, one audit in three would warn."""
+    chance, alarms, alone = np.random.default_rng(0), 0, 0
+    for _ in range(20):
+        rows = []
+        for prompt in range(60):
+            q = chance.uniform(0.5, 0.95)
+            p = chance.beta(2 * q, 2 * (1 - q))
+            rows += [
+                Judged(f"{prompt}-{n}", float(chance.random() < p), float(q), cluster=str(prompt))
+                for n in range(8)
+            ]
+        alarms += calibration(ordered(rows), 0).by_chance.p < 0.01
+        single = [replace(one, cluster=None) for one in rows]
+        alone += calibration(ordered(single), 0).by_chance.p < 0.01
+    assert alarms <= 1
+    assert alone >= 4

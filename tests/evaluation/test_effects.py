@@ -173,3 +173,17 @@ def test_nothing_in_common_is_no_error():
     found = effect([Judged("a", 1.0, 0.5)], [Judged("b", 1.0, 0.5)])
     assert (found.n, found.log_loss, found.agreement, found.ece, found.tokens) == (0, None, None, None, None)
     assert effects([], {"a": []})["a"].n == 0
+
+
+def test_prompts_that_all_differ_by_the_same_on_average_have_no_interval_and_no_p():
+    """The differences within each prompt vary; those between prompts do not, so the standard error is 0."""
+
+    def rows(*labels):
+        return [
+            Judged(f"{prompt}{n}", 1.0, p, cluster=prompt, prompt_tokens=10, completion_tokens=0)
+            for prompt in "ab"
+            for n, p in enumerate(labels)
+        ]
+
+    found = effects(rows(0.5, 0.5), {"x": rows(0.75, 0.25)})["x"]
+    assert found.log_loss.value > 0 and (found.log_loss.low, found.log_loss.p) == (None, None)

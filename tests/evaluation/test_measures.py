@@ -102,7 +102,9 @@ def test_pairs_of_one_prompt_are_as_good_as_one_where_they_say_the_same():
         replace(one, id=f"{one.id}-{n}", cluster=one.id, weight=0.2) for one in rows for n in range(5)
     ]
     alone, clustered = measure(rows), measure(fivefold)
-    assert clustered.agreement.low == pytest.approx(alone.agreement.low)
+    # five times as many tell a little less of the variance between prompts than is known of single comparisons
+    assert clustered.agreement.low == pytest.approx(alone.agreement.low, abs=0.01)
+    assert clustered.agreement.low < alone.agreement.low
     assert clustered.log_loss.high == pytest.approx(alone.log_loss.high)
     assert clustered.ece.value == pytest.approx(alone.ece.value)
     naive = measure([replace(one, cluster=None, weight=1.0) for one in fivefold])

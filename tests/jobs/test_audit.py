@@ -8,7 +8,7 @@ import pytest
 
 from constitutional import JobOptions, ScriptedEngine
 from constitutional.attacks import ATTACKS, attack
-from constitutional.errors import ChoiceUnsupported, ConfigError, EngineDied, SourceError
+from constitutional.errors import ChoiceUnsupported, ConfigError, EngineDied, OptionNotShown, SourceError
 from constitutional.feedback import Comparison
 from constitutional.jobs.audit import audit_labeler, audit_labeler_async
 from constitutional.jobs.audit_attacks import AttackDraw, AttackedComparison, attack_kinds
@@ -355,6 +355,16 @@ def test_what_people_say_may_change_without_asking_anything(tmp_path):
     assert after.audit["settings"][0]["measures"]["agreement"] is None
 
 
+def test_new_weights_count_for_attacks_too(tmp_path):
+    source, given = write(tmp_path, rows(8)), {"vary": ["none"], "attacks": ["choose"]}
+    before = run(source, tmp_path / "run", **given).audit["attacks"]
+    write(tmp_path, [{**row, "weight": 1000.0 if row["id"] == "c0" else 1.0} for row in rows(8)])
+    judge = Reader(moody)
+    after = run(source, tmp_path / "run", judge=judge, **given).audit["attacks"]
+    assert judge.choices == [] and after != before
+    assert after == run(source, tmp_path / "fresh", **given).audit["attacks"]
+
+
 def test_the_order_of_the_file_changes_no_measure(tmp_path):
     given = rows(12)
     one = run(write(tmp_path, given, "a.jsonl"), tmp_path / "a", attacks=["choose"], attack_pairs=5)
@@ -390,6 +400,39 @@ def test_a_report_cut_off_before_it_was_written_is_written_by_the_same_command(t
     judge = Reader(moody)
     assert run(source, out, vary=["none"], judge=judge).audit["comparisons"]["judged"] == 4
     assert judge.choices == [] and json.loads((out / "audit.json").read_text())["format"] == 1
+
+
+def test_settings_share_the_votes_that_are_kept_in_memory(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(AuditData, "draw", lambda data, folder: kept.append(data.findings.judged) or [])
+    run(write(tmp_path, rows(3)), tmp_path / "run", vary=["one-order", "clamp-0.4", "chain-of-thought"])
+    votes = [vote for judged in kept[0].values() for one in judged for vote in one.votes]
+    # this judge does not listen to reasoning, so that all settings have the baseline's two votes, or one of them
+    assert len(votes) == 3 * (2 + 1 + 2 + 2) and len({id(vote) for vote in votes}) == 3 * 2
+    assert {vote.rationale for vote in votes} == {None}
+
+
+def test_a_figure_that_was_replaced_is_drawn_again(tmp_path):
+    source, out = write(tmp_path, rows(4)), tmp_path / "run"
+    run(source, out, vary=["none"])
+    figure = out / "figures" / "reliability.svg"
+    drawn = figure.read_bytes()
+    figure.write_text("something else")
+    run(source, out, vary=["none"])
+    assert figure.read_bytes() == drawn
+
+
+def test_one_comparison_without_an_answer_leaves_the_audit_alone(tmp_path):
+    class Hidden(Reader):
+        async def choose(self, messages, options, terminator=None):
+            if any("One answer, 0." in message.content for message in messages):
+                raise OptionNotShown("B is not among the 20 tokens shown")
+            return await super().choose(messages, options, terminator)
+
+    report = run(write(tmp_path, rows(3)), tmp_path / "run", judge=Hidden(moody))
+    assert len(report.audit["settings"]) > 10
+    for setting in report.audit["settings"]:
+        assert setting["rows"]["reasons"] == {"option_not_shown": 1}
 
 
 def test_a_judge_without_probabilities_is_refused_with_what_to_do(tmp_path):

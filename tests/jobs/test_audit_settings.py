@@ -162,6 +162,8 @@ def test_a_setting_of_the_users_own_changes_the_baseline(prompts):
         ({"x": {"principles": 99}}, "has only 16"),
         ({"x": {"clamp": 0.7}}, "clamp: .*less than 0.5"),
         ({"x": {"samples": 3}}, "nothing is sampled"),
+        ({"yes": {"principles": True}}, "principles: .*, not True"),
+        ({"yes": {"samples": True}}, "samples: .*, not True"),
         ({"baseline": {"principles": 2}}, "choose another"),
         ({"one-order": {"principles": 2}}, "choose another"),
     ],
@@ -193,7 +195,8 @@ def test_settings_are_read_as_they_are_written(text, expected):
 
 @pytest.mark.parametrize(
     "text", ["", "four", "four: principles", "four: =4", ": principles=4", "a b: principles=4", "x: clamp=1, clamp=2",
-             "x: clamp=[", "x={", "../x: clamp=0"]
+             "x: clamp=[", "x={", "../x: clamp=0", "x: clamp=2024-13-45", "x: clamp=" + "[" * 3000,
+             'x={"clamp": ' + "[" * 100_000]
 )  # fmt: skip
 def test_a_setting_that_is_written_wrong_is_refused(text):
     with pytest.raises(ConfigError, match="--setting"):

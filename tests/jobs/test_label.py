@@ -151,6 +151,12 @@ def test_ties_flags_position_and_unreadable_answers_are_counted(tmp_path):
     assert counts["votes"]["flagged"] == 10
     assert counts["position"] == {"shown_first": pytest.approx(0.8), "orders_disagree": 1.0}
 
+    def torn(first, second, question, messages):  # one order prefers neither
+        return 0.5 if first.startswith("One") else 0.8
+
+    counts = run(write(tmp_path, rows(5)), tmp_path / "torn", judge=Judge(torn)).manifest["counts"]
+    assert counts["position"]["orders_disagree"] == 0.5
+
     silent = Judge(moody)
     silent._answer = lambda messages, sampling: "Who knows"
     settings = {"votes": "sampled"}

@@ -86,6 +86,19 @@ def test_a_mix_has_a_train_and_a_test_split_of_all_its_sources(source, tmp_path,
     assert counts["rows"] == {"total": 400, "ok": 400, "skipped": 0, "failed": 0, "reasons": {}}
 
 
+def test_a_mix_of_hard_labels_can_be_mixed_again_and_one_of_certain_soft_ones_can_not(source, tmp_path):
+    whole = MixSettings(test=0)
+    mix_preferences({"a": source("a", 200)}, tmp_path / "hard", settings=whole)
+    mix_preferences({"a": tmp_path / "hard"}, tmp_path / "again", settings=whole)
+    report = mix_preferences({"a": tmp_path / "again"}, tmp_path / "third", settings=whole)
+    (found,) = [finding for finding in report.plan.findings if finding.check == "label-distribution"]
+    assert found.passed and found.sentence.startswith("hard labels")
+    waived = MixSettings(test=0, allow=("label-distribution",))
+    mix_preferences({"a": source("b", 200, chosen_probability=1.0)}, tmp_path / "soft", settings=waived)
+    with pytest.raises(ConfigError, match="none says how sure it is"):
+        mix_preferences({"a": tmp_path / "soft"}, tmp_path / "other", settings=whole)
+
+
 def test_sources_are_interleaved_evenly(source, tmp_path, load):
     mix_preferences(
         {"a": source("a", 300), "b": source("b", 100)}, tmp_path / "mix", settings=MixSettings(test=0)

@@ -19,6 +19,7 @@ from constitutional.stages.votes import (
     aggregate,
     clamped,
     order_mean,
+    orders_disagree,
     read_choice,
 )
 
@@ -152,6 +153,14 @@ def test_principles_are_clusters():
     tally = aggregate(votes)
     assert tally.probability == pytest.approx(statistics.mean(means))
     assert tally.standard_error == pytest.approx(statistics.stdev(means) / math.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "share"),
+    [(0.6, 0.4, 1), (0.1, 0.9, 1), (0.6, 0.9, 0), (0.5, 0.9, 0.5), (0.4, 0.5, 0.5), (0.5, 0.5, 0)],
+)
+def test_orders_that_disagree_count_half_where_one_prefers_neither(first, second, share):
+    assert orders_disagree(first, second) == share
 
 
 def test_more_samples_do_not_make_principles_that_disagree_agree():

@@ -174,6 +174,12 @@ def test_counted_answers_have_no_mass(tmp_path):
     assert of(analysis, "a").influence.agree.value == 0.5
 
 
+def test_an_order_that_prefers_neither_disagrees_by_half(tmp_path):
+    labels = [label_of("1", votes_of(a=(0.5, 0.2))), label_of("2", votes_of(a=(0.9, 0.2)))]
+    analysis = analyse_labels(write_labels(tmp_path / "run", labels, questions(a=1)))
+    assert of(analysis, "a").position.orders_disagree.value == 0.75
+
+
 def test_with_one_order_nothing_is_said_of_orders_that_disagree(tmp_path):
     settings = LabelSettings(principles="all", both_orders=False)
     votes = [vote for vote in votes_of(a=(0.8, 0.8)) if vote.order == 1]
@@ -194,6 +200,13 @@ def test_a_run_of_one_principle_a_label_says_what_would_tell_more(tmp_path):
     document = analysis.to_json()
     assert document["pairs"] == [] and all("influence" not in stats for stats in document["principles"])
     assert all("agrees_with_people" not in stats for stats in document["principles"])
+
+
+def test_that_each_label_asked_one_principle_is_said_however_few_the_labels(tmp_path):
+    one = LabelSettings(principles=1)
+    labels = [label_of(str(n), votes_of(**{"ab"[n]: (0.9, 0.8)}), one) for n in range(2)]
+    analysis = analyse_labels(write_labels(tmp_path / "run", labels, questions(a=1, b=1), one))
+    assert kinds(analysis) == ["one-principle", "few-votes"]
 
 
 def test_a_constitution_of_one_principle_is_not_told_to_ask_more(tmp_path):

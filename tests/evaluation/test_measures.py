@@ -15,7 +15,8 @@ from constitutional.evaluation.labeler import Judged, measure
 from constitutional.evaluation.measures import CLIP, cross_entropy
 from tests.evaluation.worlds import both_orders, entropy, judged, simulated, vote
 
-probabilities = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]) | st.floats(0, 1)
+# in steps of 2**-53, as labels are: there 1 - p is exact
+probabilities = st.integers(0, 10).map(lambda n: n / 10) | st.integers(0, 2**53).map(lambda n: n / 2**53)
 
 
 @st.composite

@@ -1,5 +1,7 @@
 """The public API: its names are a promise, so a change of them is a change of this file."""
 
+import asyncio
+import inspect
 import subprocess
 import sys
 
@@ -99,3 +101,15 @@ def test_importing_the_package_loads_nothing_else_of_it():
     program = "import sys, constitutional; print([name for name in sys.modules if name.startswith('constitutional.')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if f"{name}_async" in NAMES])
+def test_inside_a_running_event_loop_the_function_to_await_is_named(name):
+    function = getattr(constitutional, name)
+    needed = [one for one in inspect.signature(function).parameters.values() if one.default is one.empty]
+
+    async def call():
+        function(*("nothing" for _ in needed))
+
+    with pytest.raises(constitutional.ConstitutionalError, match=rf"await {name}_async\(…\)"):
+        asyncio.run(call())

@@ -12,7 +12,6 @@ comparisons, pair by pair.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from constitutional.jobs.audit_data import AuditData
 from constitutional.jobs.audit_report import write_report
 from constitutional.jobs.audit_rows import AuditRows
 from constitutional.jobs.audit_settings import Setting, all_settings
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.label import LabelJob
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.records import Row
@@ -176,11 +175,7 @@ def audit_labeler(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await audit_labeler_async(…)` instead"
-        )
+    refuse_running_loop("audit_labeler_async")
     given: dict[str, Any] = {
         "model": model,
         "engine": engine,

@@ -8,16 +8,14 @@ machine with another.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from constitutional.assignment import content_hash
 from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
-from constitutional.errors import ConfigError
 from constitutional.jobs.compare_data import SAMPLED, CompareData
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.pipeline import Work
 from constitutional.records import Message, Outcome, Prompt, Row
@@ -153,11 +151,7 @@ def build_comparisons(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await build_comparisons_async(…)` instead"
-        )
+    refuse_running_loop("build_comparisons_async")
     return asyncio.run(
         build_comparisons_async(
             prompts,

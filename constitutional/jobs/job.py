@@ -6,6 +6,8 @@ an edit made stale is done again, what a crash left half-done goes on from the g
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -173,6 +175,20 @@ class Silence:
 
     def publishing(self) -> None:
         """See `Watcher`."""
+
+
+def refuse_running_loop(instead: str) -> None:
+    """Refuse to start an event loop inside a running one.
+
+    Args:
+        instead: name of the function to await there.
+
+    Raises:
+        ConfigError: an event loop is running.
+    """
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ConfigError(f"an event loop is running here, as in a notebook: `await {instead}(…)` instead")
 
 
 async def run_job(

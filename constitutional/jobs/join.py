@@ -6,16 +6,14 @@ Which of the two comes first in a comparison is a hash of the seed and the row's
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from constitutional.assignment import content_hash
 from constitutional.engines.absent import AbsentEngine
 from constitutional.engines.base import Engine
-from constitutional.errors import ConfigError
 from constitutional.jobs.compare_data import JOINED, CompareData
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.pipeline import Work
 from constitutional.records import Message, Outcome, Row
@@ -126,11 +124,7 @@ def join_responses(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await join_responses_async(…)` instead"
-        )
+    refuse_running_loop("join_responses_async")
     return asyncio.run(
         join_responses_async(
             first,

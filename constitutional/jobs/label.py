@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine, EngineFacts
 from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
 from constitutional.feedback import Comparison
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.label_data import KIND, LabelData, comparison_input, stored_comparison
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow
@@ -203,11 +202,7 @@ def label_comparisons(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await label_comparisons_async(…)` instead"
-        )
+    refuse_running_loop("label_comparisons_async")
     return asyncio.run(
         label_comparisons_async(
             comparisons,

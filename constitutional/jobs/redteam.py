@@ -10,7 +10,6 @@ many requests were planned at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ from constitutional.assignment import content_hash
 from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.redteam_filter import REASONS, FilterSettings, PromptFilter, Verdict
 from constitutional.jobs.redteam_seeds import Seeds, read_seeds
 from constitutional.ledger import Ledger, PlannedRow, StoredRow
@@ -279,11 +278,7 @@ def write_redteam_prompts(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await write_redteam_prompts_async(…)` instead"
-        )
+    refuse_running_loop("write_redteam_prompts_async")
     given: dict[str, Any] = {
         "model": model,
         "engine": engine,

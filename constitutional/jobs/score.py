@@ -7,7 +7,6 @@ and writes a run directory with the data set `scores`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
 from constitutional.estimates import Tally
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow, StoredRow
 from constitutional.pipeline import Work
@@ -242,11 +241,7 @@ def score_responses(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await score_responses_async(…)` instead"
-        )
+    refuse_running_loop("score_responses_async")
     given: dict[str, Any] = {
         "model": model,
         "engine": engine,

@@ -8,15 +8,13 @@ keyed by and how it is made; `sl_cai_data.py`, what rows are published as; `sl_c
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from constitutional.constitution import Constitution, load_constitution
 from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine, EngineFacts
-from constitutional.errors import ConfigError
-from constitutional.jobs.job import JobOptions, Report, Watcher, run_job
+from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.sl_cai_data import DataSettings, SLCAIData
 from constitutional.jobs.sl_cai_recipe import Recipe
 from constitutional.jobs.sl_cai_rows import CHAIN, HELPFUL, SLCAIRows, bad_input
@@ -150,11 +148,7 @@ def build_sl_cai(
     Raises:
         ConstitutionalError: see `errors.py`; call it outside of a running event loop.
     """
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigError(
-            "an event loop is running here, as in a notebook: `await build_sl_cai_async(…)` instead"
-        )
+    refuse_running_loop("build_sl_cai_async")
     return asyncio.run(
         build_sl_cai_async(
             prompts,

@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# a process for each core, four at most: each may load a model; a file stays with one, and so does the engine it starts
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -25,7 +27,7 @@ test: export HF_HUB_OFFLINE := 1
 test: export HF_HUB_DISABLE_TELEMETRY := 1
 test: $(STAMP) ## run the tests (a few minutes)
 	@$(BIN)/constitutional model pull smollm2-135m
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 test-slow: export HF_HUB_OFFLINE := 1
 test-slow: export HF_HUB_DISABLE_TELEMETRY := 1

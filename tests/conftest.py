@@ -14,6 +14,17 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REPOSITORY = Path(__file__).parents[1]
+# begun first, so that none is left to end alone
+LONGEST = ("test_crash", "test_end_to_end", "test_vllm", "test_embedded", "test_packaging", "test_wheel")
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take longest come first: several processes then end at about the same time."""
+
+    def rank(item):
+        return next((n for n, name in enumerate(LONGEST) if item.path.stem.startswith(name)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

@@ -20,10 +20,12 @@ from statistics import NormalDist, median
 from typing import Any
 
 from constitutional.estimates import CONFIDENCE, Estimate
+from constitutional.evaluation.attacks import Attacked
 from constitutional.evaluation.effects import Effect, holm
 from constitutional.evaluation.judged import Judged, tally, to_row
 from constitutional.evaluation.measures import Measures, log_loss
-from constitutional.evaluation.remarks import Remark, interval, remarks
+from constitutional.evaluation.remarks import Remark, remarks, remarks_on_attacks
+from constitutional.numbers import with_interval
 
 LEVEL = 1 - CONFIDENCE
 MARGIN = 0.02
@@ -54,7 +56,10 @@ class Advice:
 
 
 def advise(
-    measures: Mapping[str, Measures], effects: Mapping[str, Effect], judged: Mapping[str, Sequence[Judged]]
+    measures: Mapping[str, Measures],
+    effects: Mapping[str, Effect],
+    judged: Mapping[str, Sequence[Judged]],
+    attacked: Attacked | None = None,
 ) -> Advice:
     """Recommend one of the settings, or none.
 
@@ -62,6 +67,7 @@ def advise(
         measures: of each setting, the baseline's first.
         effects: of each setting but the baseline, by `effects`, with adjusted p-values.
         judged: the comparisons under each setting, to compare two of which neither is the baseline.
+        attacked: what attacks do to the baseline's labels, if there were any.
 
     Raises:
         ValueError: there is no setting.
@@ -70,17 +76,23 @@ def advise(
         raise ValueError("there is no setting to advise on")
     baseline = next(iter(measures))
     usable = _better_than_chance(measures)
+    setting: str | None = None
     if not usable:
-        return Advice(None, _reasons_for_none(measures, baseline), remarks(measures[baseline], chance=True))
-    usable = [name for name in usable if name == baseline or not _loses(effects[name])]
-    if baseline in usable:
-        setting, reasons = _beside_baseline(baseline, usable, measures, effects, judged)
-    elif usable:
-        setting, reasons = _instead_of_baseline(baseline, usable, measures, judged)
+        reasons = _reasons_for_none(measures, baseline)
     else:
-        reason = "The settings that are better than chance leave too many comparisons without a label."
-        return Advice(None, (reason,), remarks(measures[baseline], chance=True))
-    return Advice(setting, tuple(reasons), remarks(measures[setting]))
+        usable = [name for name in usable if name == baseline or not _loses(effects[name])]
+        if baseline in usable:
+            setting, reasons = _beside_baseline(baseline, usable, measures, effects, judged)
+        elif usable:
+            setting, reasons = _instead_of_baseline(baseline, usable, measures, judged)
+        else:
+            reasons = ["The settings that are better than chance leave too many comparisons without a label."]
+    if setting is None:
+        reasons += _cheaper_with_the_same_labels(baseline, effects, judged)
+    warnings = remarks(measures[setting or baseline], chance=setting is None)
+    if attacked:
+        warnings += remarks_on_attacks(attacked, chance=setting is None)
+    return Advice(setting, tuple(reasons), warnings)
 
 
 def _beside_baseline(
@@ -121,9 +133,11 @@ def _beside_baseline(
         setting = min(as_good, key=lambda name: (_cost(measures[name]), name))
         found, ratio = effects[setting].log_loss, effects[setting].tokens
         assert found is not None and ratio is not None
+        if _same(judged[baseline], judged[setting]):
+            return setting, [_the_same(setting, effects[setting].n, ratio.value)]
         return setting, [
             f"{setting} costs {_times(ratio.value)} the tokens of the baseline, and its log-loss is credibly no more than "
-            f"{MARGIN} above it ({found.value:+.3f} {interval(found, '+.3f')}, {found.n:,} comparisons)."
+            f"{MARGIN} above it ({with_interval(found, '+.3f')}, {found.n:,} comparisons)."
         ]
     return baseline, _reasons_to_stay(effects)
 
@@ -139,9 +153,9 @@ def _instead_of_baseline(
     agreement, before = measures[setting].agreement, measures[baseline].agreement
     assert agreement is not None
     reasons = [
-        f"{setting} agrees with people in {agreement.value:.1%} {interval(agreement, '.1%')}, credibly more often than chance; "
+        f"{setting} agrees with people in {with_interval(agreement, '.1%')}, credibly more often than chance; "
         + (
-            f"of the baseline that is not known ({before.value:.1%} {interval(before, '.1%')})."
+            f"of the baseline that is not known ({with_interval(before, '.1%')})."
             if before
             else "the baseline has no labels to measure."
         )
@@ -227,11 +241,25 @@ def _worse(best: Sequence[Judged], other: Sequence[Judged]) -> float:
 
 
 def _not_worse(baseline: Sequence[Judged], other: Sequence[Judged]) -> float | None:
-    """P of: the other is worse than the baseline by `MARGIN` or more, also if what it leaves out counts as a label of ½; None where it
-    can't be known.
+    """P of: the other is worse than the baseline by `MARGIN` or more, also if what it leaves out counts as a label of ½; 0 where the
+    labels are the same, None where it can't be known.
     """
+    if _same(baseline, other):
+        return 0.0
     found = [_t(paired(baseline, other, lost=lost), MARGIN) for lost in (None, math.log(2))]
     return None if None in found else 1.0 - min(p for p in found if p is not None)
+
+
+def _same(baseline: Sequence[Judged], other: Sequence[Judged]) -> bool:
+    """Whether both have the same labels, and any."""
+    labels = {one.id: one.probability for one in other}
+    return any(one.probability is not None for one in baseline) and all(
+        one.id in labels and _alike(one.probability, labels[one.id]) for one in baseline
+    )
+
+
+def _alike(one: float | None, other: float | None) -> bool:
+    return one is other or (one is not None and other is not None and abs(one - other) < 1e-9)
 
 
 def _t(estimate: Estimate | None, least: float) -> float | None:
@@ -267,8 +295,8 @@ def _better(setting: str, found: Effect, settings: int) -> str:
     tokens = f", at {_times(found.tokens.value)} the tokens" if found.tokens else ""
     lost = f"; it leaves {found.lost:,} others without a label" if found.lost else ""
     return (
-        f"{setting} has a credibly lower log-loss than the baseline: {difference.value:+.3f} "
-        f"{interval(difference, '+.3f')}, {_p(difference.p_adjusted)}{adjusted}{tokens} ({difference.n:,} comparisons{lost})."
+        f"{setting} has a credibly lower log-loss than the baseline: "
+        f"{with_interval(difference, '+.3f')}, {_p(difference.p_adjusted)}{adjusted}{tokens} ({difference.n:,} comparisons{lost})."
     )
 
 
@@ -281,16 +309,30 @@ def _cheaper_too(
     if _cost(measures[name]) >= _cost(measures[setting]) or found is None or ratio is None:
         return []
     return [
-        f"The cheapest that is credibly better than the baseline is {name}: {found.value:+.3f} {interval(found, '+.3f')}, at "
+        f"The cheapest that is credibly better than the baseline is {name}: {with_interval(found, '+.3f')}, at "
         f"{_times(ratio.value)} the tokens."
     ]
+
+
+def _cheaper_with_the_same_labels(
+    baseline: str, effects: Mapping[str, Effect], judged: Mapping[str, Sequence[Judged]]
+) -> list[str]:
+    return [
+        _the_same(name, found.n, found.tokens.value)
+        for name, found in effects.items()
+        if found.tokens and found.tokens.value <= CHEAPER and _same(judged[baseline], judged[name])
+    ]
+
+
+def _the_same(setting: str, n: int, ratio: float) -> str:
+    return f"{setting} gives the same labels as the baseline in all of {n:,} comparisons, at {ratio:.0%} of the tokens."
 
 
 def _not_credibly_better(
     best: str, setting: str, measures: Mapping[str, Measures], judged: Mapping[str, Sequence[Judged]]
 ) -> str:
     found = paired(judged[setting], judged[best])
-    by = f" ({found.value:+.3f} {interval(found, '+.3f')})" if found else ""
+    by = f" ({with_interval(found, '+.3f')})" if found else ""
     ratio = _cost(measures[best]) / _cost(measures[setting])
     return f"{best} has the lowest log-loss of all, where all have labels, but not credibly lower than {setting}{by}, and costs {_times(ratio)} the tokens."
 
@@ -317,10 +359,10 @@ def _reasons_to_stay(effects: Mapping[str, Effect]) -> list[str]:
     ]
 
 
-def _reasons_for_none(measures: Mapping[str, Measures], baseline: str) -> tuple[str, ...]:
+def _reasons_for_none(measures: Mapping[str, Measures], baseline: str) -> list[str]:
     agreement = measures[baseline].agreement
     known = (
-        f" (the baseline: {agreement.value:.1%} {interval(agreement, '.1%')}, {agreement.n:,} comparisons)"
+        f" (the baseline: {with_interval(agreement, '.1%')}, {agreement.n:,} comparisons)"
         if agreement
         else ""
     )
@@ -335,7 +377,7 @@ def _reasons_for_none(measures: Mapping[str, Measures], baseline: str) -> tuple[
         found.append(
             "None can be recommended: use a stronger judge, other principles or examples, or more comparisons."
         )
-    return tuple(found)
+    return found
 
 
 def _times(ratio: float) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from constitutional.estimates import Estimate
+from constitutional.evaluation.attacks import Attacked
 from constitutional.evaluation.judged import to_row
 from constitutional.evaluation.measures import CLIP, Measures
+from constitutional.numbers import number, with_interval
 
 FEW = 100
 """Comparisons below which intervals are wide."""
@@ -18,6 +21,8 @@ MUCH_LOW_MASS = 0.1
 MANY_UNLABELLED = 0.05
 MANY_CLIPPED = 0.05
 POOR_ECE = 0.05
+MANY_FLIPS = 0.3
+_KINDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,7 @@ class Remark:
     """A warning about a setting's labels.
 
     Attributes:
-        kind: `chance`, `few`, `half`, `calibration`, `position`, `orders`, `low-mass`, `unlabelled` or `clipped`.
+        kind: `chance`, `few`, `half`, `calibration`, `position`, `orders`, `low-mass`, `unlabelled`, `clipped` or `attacks`.
         text: what is so, and what may help, as sentences.
     """
 
@@ -35,20 +40,6 @@ class Remark:
     def to_row(self) -> dict[str, Any]:
         """The warning as JSON has it."""
         return dict(to_row(self))
-
-
-class _Interval(Protocol):
-    @property
-    def low(self) -> float | None: ...
-    @property
-    def high(self) -> float | None: ...
-
-
-def interval(estimate: _Interval, form: str) -> str:
-    """An interval in brackets, `[0.41, 0.52]`; `[unknown]` where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return "[unknown]"
-    return f"[{estimate.low:{form}}, {estimate.high:{form}}]"
 
 
 def remarks(measures: Measures, *, chance: bool = False) -> tuple[Remark, ...]:
@@ -64,6 +55,45 @@ def remarks(measures: Measures, *, chance: bool = False) -> tuple[Remark, ...]:
     # how sure such labels are does not matter, and no clamp helps
     checks = [check for check in _CHECKS if check not in (_half, _calibration, _clipped)]
     return (found, *(remark for check in checks if (remark := check(measures))))
+
+
+def remarks_on_attacks(attacked: Attacked, *, chance: bool = False) -> tuple[Remark, ...]:
+    """The warning about what attacks do to the baseline's labels, if there is one.
+
+    Args:
+        attacked: what they do.
+        chance: the labels are not known to be better than chance: then only what steers them is worth a word.
+    """
+    overall, steering = attacked.overall, [kind for kind in attacked.kinds if kind.steers]
+    moved = ", ".join(f"{kind.kind} ({_moved(kind.shift)})" for kind in steering[:_KINDS])
+    if more := len(steering) - _KINDS:
+        moved += f" and {more:,} more" if more > 0 else ""
+    if overall.steers:
+        text = (
+            f"Attacks by the worse response steer this judge: they move labels by {_moved(overall.shift)} towards it"
+            + (f", most of all {moved}" if moved else "")
+        )
+    elif steering:
+        text = f"Some attacks by the worse response steer this judge, moving labels towards it: {moved}"
+    else:
+        flips, back = overall.flips, overall.back_flips
+        if chance or flips is None or flips.low is None or flips.low <= MANY_FLIPS:
+            return ()
+        opposite = f", and {with_interval(back, '.0%')} of the others the other way" if back else ""
+        text = (
+            f"Attacks disturb labels, and are not known to steer them: {with_interval(flips, '.0%')} of those for the better response "
+            f"flip{opposite}. Such labels change with any odd text in a response."
+        )
+        return (Remark("attacks", text),)
+    return (
+        Remark(
+            "attacks", f"{text}. Look for such texts before you label responses that were written to win."
+        ),
+    )
+
+
+def _moved(shift: Estimate | None) -> str:
+    return "–" if shift is None else number(shift.value, "+.3f")
 
 
 def _few(measures: Measures) -> Remark | None:
@@ -86,7 +116,7 @@ def _half(measures: Measures) -> Remark | None:
         return None
     return Remark(
         "half",
-        f"The log-loss, {loss.value:.3f} {interval(loss, '.3f')}, is above 0.693, that of saying ½ to every comparison: the labels are "
+        f"The log-loss, {with_interval(loss, '.3f')}, is above 0.693, that of saying ½ to every comparison: the labels are "
         f"surer than they are right.{_clamp(measures)}",
     )
 
@@ -121,7 +151,7 @@ def _position(measures: Measures) -> Remark | None:
     where = "first" if bias.value > 0 else "second"
     text = (
         f"The judge favours the response shown {where}: on average it gives it {abs(bias.value) * 100:.0f} points more than its "
-        f"due ({bias.value:+.3f} {interval(bias, '+.3f')}). "
+        f"due ({with_interval(bias, '+.3f')}). "
     )
     return Remark(
         "position",
@@ -140,7 +170,7 @@ def _orders(measures: Measures) -> Remark | None:
         return None
     return Remark(
         "orders",
-        f"In {disagree.value:.0%} {interval(disagree, '.0%')} of pairs of votes, the other order prefers the other response: these "
+        f"In {with_interval(disagree, '.0%')} of pairs of votes, the other order prefers the other response: these "
         "labels hang more on where responses stand than on what they say.",
     )
 

@@ -9,9 +9,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from constitutional.evaluation.attacks import Attacked, AttackEffect
+from constitutional.evaluation.attacks import Attacked
 from constitutional.evaluation.effects import Effect
 from constitutional.evaluation.measures import Measures
+from constitutional.numbers import Value
+from constitutional.report.attacks import draw_attacks
+from constitutional.report.beside import Named, name_points
 from constitutional.report.figures import (
     BLUE,
     GREEN,
@@ -19,7 +22,6 @@ from constitutional.report.figures import (
     INK,
     ORANGE,
     PALE,
-    PURPLE,
     VERMILION,
     count,
     describe,
@@ -30,7 +32,6 @@ from constitutional.report.figures import (
 )  # fmt: skip
 from constitutional.report.marks import (
     INTERVALS,
-    Value,
     around,
     caption,
     dots,
@@ -38,7 +39,6 @@ from constitutional.report.marks import (
     names_width,
     row_notes,
 )
-from constitutional.report.parts import share_axis
 from constitutional.report.reliability import draw_reliability
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def draw_effects(
                 about,
                 f"{len(shown)} of {len(known)} settings." if len(shown) < len(known) else "",
                 "Paired differences, the setting less the baseline; n: comparisons that both label. Filled: credible "
-                f"(p < {CREDIBLE}, adjusted for the number of settings by Holm); hollow: not. ECE and tokens are not tested.",
+                f"(p < {CREDIBLE}, adjusted for the number of settings by Holm); hollow: not. Strokes: not tested.",
                 INTERVALS,
             ),
         )
@@ -144,7 +144,7 @@ def draw_cost(
     shown = list(points)[:MOST]
     names = dict(zip(shown, short(shown), strict=True))
     with style():
-        figure = new_figure(5.2 + names_width(shown), max(3.6, 1.6 + 0.2 * len(shown)))
+        figure = new_figure(6.6 + 0.5 * names_width(shown), max(4.2, 2.0 + 0.2 * len(shown)))
         axes = figure.subplots()
         axes.grid(axis="y", color=PALE, linewidth=0.6)
         for name in shown:
@@ -155,7 +155,12 @@ def draw_cost(
             if loss.low is not None and loss.high is not None:
                 axes.vlines(tokens, loss.low, loss.high, color=colour, linewidth=1.1, alpha=0.55)
             axes.plot(
-                tokens, loss.value, marker, color=colour, markersize=11 if marker == "*" else 6, zorder=3
+                tokens,
+                loss.value,
+                marker,
+                color=colour,
+                markersize=11 if marker == "*" else 6,
+                zorder=3 + (name == baseline),
             )
         losses = [loss for _, loss in points.values()]
         low = min(loss.value if loss.low is None else loss.low for loss in losses)
@@ -170,11 +175,6 @@ def draw_cost(
         _token_axis(axes, [points[name][0] for name in shown])
         axes.set_xlabel("tokens a comparison (prompt and completion)")
         axes.set_ylabel("log-loss (nats); less is better")
-        _leaders(
-            axes,
-            [(names[name], points[name][0], points[name][1].value, name == advised) for name in shown],
-            figure.get_figheight(),
-        )
         entropy = measures[shown[0]].entropy
         describe(
             figure,
@@ -192,53 +192,11 @@ def draw_cost(
                 "suggest: see the figure of effects.",
             ),
         )
-    return figure
-
-
-def draw_attacks(attacked: Attacked, *, about: str = "") -> Figure | None:
-    """How often labels flip towards an attacked response, and by how much they move, by kind. None without pairs."""
-    if not attacked.overall.n:
-        return None
-    shown = list(attacked.kinds[:MOST])
-    everything = [attacked.overall, *shown] if len(attacked.kinds) > 1 else shown
-    names = [one.kind or "all kinds" for one in everything]
-    with style():
-        figure = new_figure(6.4 + names_width(names), height(len(everything)))
-        left, right = figure.subplots(1, 2, sharey=True)
-        rows(left, names)
-        for axes, read, colour in ((left, _flips, VERMILION), (right, _shift, PURPLE)):
-            of_kinds = [read(one) if one.kind else None for one in everything]
-            of_all = [None if one.kind else read(one) for one in everything]
-            dots(axes, of_kinds, colour, "o", filled=[not one.few for one in everything])
-            dots(axes, of_all, INK, "D", filled=[not one.few for one in everything])
-            if len(shown) < len(everything):
-                axes.axhline(0.5, color=GREY, linewidth=0.8)
-        share_axis(left, "Flipped", "share of pairs whose label\npreferred the better response")
-        right.axvline(0, color=INK, linewidth=0.9)
-        around(right, [found for one in everything if (found := _shift(one))], 1, least=0.05)
-        right.set_title("Moved")
-        right.set_xlabel("mean change of\nP(the attacked response is better)")
-        row_notes(right, [f"n = {one.flips.n if one.flips else 0:,} of {one.n:,}" for one in everything])
-        overall = attacked.overall
-        title = (
-            f"Attacks flip {overall.flips.value:.0%} of the labels that preferred the better response"
-            if overall.flips
-            else "No label preferred the better response, so that none could flip"
-        )
-        few = sum(one.few for one in shown)
-        describe(
+        name_points(
             figure,
-            title,
-            caption(
-                about,
-                f"{len(shown)} of {len(attacked.kinds)} kinds." if len(shown) < len(attacked.kinds) else "",
-                f"{count(overall.n, 'attacked pair')}; n: pairs that could flip, of all.",
-                f"Hollow: too few pairs to tell ({few} of {len(attacked.kinds)} kinds)." if few else "",
-                f"Back-flips, the opposite: {overall.back_flips.value:.0%} of {overall.back_flips.n:,}."
-                if overall.back_flips
-                else "",
-                INTERVALS,
-            ),
+            axes,
+            [Named(names[name], points[name][0], points[name][1], name == advised) for name in shown],
+            [math.log(2)] if dashed else [],
         )
     return figure
 
@@ -246,7 +204,7 @@ def draw_attacks(attacked: Attacked, *, about: str = "") -> Figure | None:
 def _token_ratios(axes: Axes, found: Sequence[Value | None]) -> None:
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    dots(axes, found, ORANGE, "o")
+    dots(axes, found, ORANGE, "o", filled=None)
     ends = [end for one in found if one for end in (one.value, one.low, one.high) if end is not None]
     low, high = min([*ends, 0.5]), max([*ends, 2.0])
     axes.set_xscale("log", base=2)
@@ -272,42 +230,9 @@ def _token_axis(axes: Axes, tokens: Sequence[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _leaders(axes: Axes, points: Sequence[tuple[str, float, float, bool]], room: float) -> None:
-    """Names in a column at the right, in the order of their points, each joined to its own by a thin line."""
-    ordered = sorted(points, key=lambda point: (point[2], point[0]))
-    bottom, top = axes.get_ylim()
-    gap = 0.18 / (room - 1.5)  # a line of text, of the axes' height
-    heights = [(point[2] - bottom) / (top - bottom) for point in ordered]
-    for place in range(1, len(heights)):
-        heights[place] = max(heights[place], heights[place - 1] + gap)
-    over = max(0.0, heights[-1] - 0.98)
-    heights[-1] -= over
-    for place in range(len(heights) - 2, -1, -1):
-        heights[place] = min(heights[place], heights[place + 1] - gap)
-    for (name, x, y, bold), at in zip(ordered, heights, strict=True):
-        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4, "alpha": 0.7, "shrinkA": 0, "shrinkB": 4}
-        axes.annotate("", (x, y), (1.035, at), "data", "axes fraction", arrowprops=line)
-        axes.annotate(
-            name,
-            (1.04, at),
-            xycoords="axes fraction",
-            va="center",
-            size=8,
-            fontweight="bold" if bold else "normal",
-        )
-
-
 def _credible(difference: Any) -> bool:
     return difference is not None and difference.p_adjusted is not None and difference.p_adjusted < CREDIBLE
 
 
 def _number(found: Value | None) -> float:
     return math.inf if found is None else found.value
-
-
-def _flips(one: AttackEffect) -> Value | None:
-    return one.flips
-
-
-def _shift(one: AttackEffect) -> Value | None:
-    return one.shift

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from constitutional.numbers import Value
 from constitutional.report.figures import GREY, label_width
 
 if TYPE_CHECKING:
@@ -15,43 +16,37 @@ ROW = 0.27
 """Height of a row, in inches."""
 
 
-class Value(Protocol):
-    """An estimate or a difference."""
-
-    @property
-    def value(self) -> float:
-        """Of the quantity."""
-        ...
-
-    @property
-    def low(self) -> float | None:
-        """Lower end of its interval, if there is one."""
-        ...
-
-    @property
-    def high(self) -> float | None:
-        """Upper end, if there is one."""
-        ...
-
-
 def dots(
     axes: Axes,
     found: Sequence[Value | None],
     colour: str,
     marker: str,
     *,
-    filled: Sequence[bool] | None = None,
+    filled: Sequence[bool] | None,
     scale: float = 1,
+    above: float = 0,
 ) -> None:
-    """A row of values, each with its interval; one that is None leaves its row empty."""
-    for place, one in enumerate(found):
+    """A row of values, each with its interval; one that is None leaves its row empty.
+
+    Args:
+        axes: where to.
+        found: the values.
+        colour: of them all.
+        marker: of those that are tested.
+        filled: whether each has passed its test; None where nothing is tested, and each is a stroke across its interval.
+        scale: what they are multiplied by.
+        above: how much higher than its row each stands, in rows.
+    """
+    for row, one in enumerate(found):
         if one is None:
             continue
+        place = row - above
         if one.low is not None and one.high is not None:
             axes.hlines(place, scale * one.low, scale * one.high, color=colour, linewidth=1.6)
         axes.plot(
-            scale * one.value, place, marker, color=colour, markersize=5, clip_on=False, zorder=3,
-            markerfacecolor=colour if filled is None or filled[place] else "white",
+            scale * one.value, place, "|" if filled is None else marker, color=colour, clip_on=False, zorder=3,
+            markersize=9 if filled is None else 5, markeredgewidth=2 if filled is None else 1,
+            markerfacecolor=colour if filled is None or filled[row] else "white",
         )  # fmt: skip
 
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from constitutional.evaluation.labeler import Judged, advise, effects, measure
+from constitutional.evaluation.labeler import Judged, advise, attack_effects, effects, measure
 from constitutional.evaluation.measures import log_loss
 from constitutional.evaluation.remarks import remarks
-from tests.evaluation.worlds import both_orders, judged, simulated, vote
+from tests.evaluation.worlds import attacked, both_orders, judged, simulated, vote
 
 
-def advice(settings):
+def advice(settings, attacks=None):
     """Advice on settings, the first of which is the baseline."""
     base, *others = settings
     found = effects(settings[base], {name: settings[name] for name in others})
-    return advise({name: measure(rows) for name, rows in settings.items()}, found, settings)
+    return advise({name: measure(rows) for name, rows in settings.items()}, found, settings, attacks)
 
 
 def kinds(rows, **more):
@@ -296,3 +296,46 @@ def test_low_mass_missing_labels_and_certain_labels_are_named():
     certain = [Judged(one.id, one.human, float(one.probability > 0.5)) for one in simulated(200, 1)]
     assert "200 of 200 labels" in said(certain, "clipped")
     assert kinds(simulated(200, 1)) == []
+
+
+# ---------------------------------------------------------------------- the same labels, and attacks
+
+
+@pytest.mark.parametrize("noise", [0.2, 50.0])
+def test_a_cheaper_setting_with_the_same_labels_is_said_to_be_and_recommended_if_any_is(noise):
+    base = simulated(200, 1, noise=noise)
+    half = [replace(one, prompt_tokens=one.prompt_tokens // 2) for one in base]
+    found = advice({"baseline": base, "half": half})
+    assert found.setting == ("half" if noise < 1 else None)
+    assert (
+        "half gives the same labels as the baseline in all of 200 comparisons, at 50% of the tokens."
+        in found.reasons
+    )
+    other = [replace(half[0], probability=0.5), *half[1:]]
+    assert not any("same labels" in reason for reason in advice({"baseline": base, "half": other}).reasons)
+
+
+def warned(rows, pairs):
+    """What the advice warns of attacks."""
+    found = advice({"baseline": rows}, attack_effects(pairs)).warnings
+    return [remark.text for remark in found if remark.kind == "attacks"]
+
+
+def test_the_advice_says_whether_attacks_steer_or_disturb():
+    good, random = simulated(200, 1, noise=0.2), simulated(200, 1, noise=50.0)
+    pushed = attacked(100, 1, copies=0.9, push=1.5)
+    (steered,) = warned(good, pushed)
+    assert "Attacks by the worse response steer this judge" in steered and "most of all choose (+" in steered
+    (disturbed,) = warned(good, attacked(100, 1, skill=1.5))
+    assert "disturb labels, and are not known to steer them" in disturbed
+    assert warned(random, attacked(100, 1)) == []  # flips of labels that are worth nothing
+    assert "steer this judge" in warned(random, pushed)[0]
+    assert warned(good, attacked(100, 1, skill=3.0, copies=1.0)) == []
+
+
+def test_the_kinds_that_steer_are_named_where_all_together_do_not():
+    still = [pair for n in range(8) for pair in attacked(40, n, copies=1.0, kind=f"still-{n}")]
+    (text,) = warned(
+        simulated(200, 1, noise=0.2), [*still, *attacked(40, 9, copies=1.0, push=1.5, kind="threat")]
+    )
+    assert "threat (+" in text and "still" not in text

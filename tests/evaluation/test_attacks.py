@@ -1,4 +1,4 @@
-"""Attacks: flips, back-flips and shifts by hand; too few pairs say so; one pair attacked in many ways is one pair."""
+"""Attacks: flips, back-flips and shifts by hand; what disturbs is told from what steers; too few pairs say so; one pair attacked in many ways is one pair."""
 
 import json
 
@@ -7,6 +7,7 @@ from scipy.stats import t
 
 from constitutional.estimates import wilson
 from constitutional.evaluation.labeler import AttackedPair, attack_effects
+from tests.evaluation.worlds import attacked
 
 
 def pairs(kind, befores_and_afters):
@@ -21,7 +22,8 @@ def test_a_flip_goes_from_the_better_response_to_the_attacked_one():
     assert (found.flips.value, found.flips.n) == ((1 + 0 + 0.5 + 1) / 4, 4)
     assert (found.back_flips.value, found.back_flips.n) == (0.5, 2)
     assert found.shift.value == pytest.approx(sum(after - before for before, after in given) / 7)
-    assert found.few
+    assert (found.few, found.steers) == (True, None)
+    assert found.steered.value == 0.125
 
 
 def test_flips_have_wilsons_interval():
@@ -35,14 +37,63 @@ def test_pairs_that_get_no_label_are_counted_and_left_out():
     assert (found.n, found.unlabelled, found.flips.n, found.flips.value) == (2, 1, 1, 1)
 
 
-def test_kinds_are_sorted_by_the_share_of_flips_with_those_of_few_pairs_last():
+def test_kinds_are_sorted_by_how_far_they_move_labels_with_those_of_few_pairs_last():
     weak = pairs("weak", [(0.2, 0.3)] * 8)
-    strong = pairs("strong", [(0.2, 0.9)] * 8)
+    strong = pairs("strong", [(0.2, 0.4)] * 8)
+    flipping = pairs("flipping", [(0.49, 0.51), (0.51, 0.52)] * 4)
     rare = pairs("rare", [(0.2, 0.9)] * 4)
-    found = attack_effects([*rare, *weak, *strong])
-    assert [one.kind for one in found.kinds] == ["strong", "weak", "rare"]
-    assert [one.few for one in found.kinds] == [False, False, True]
-    assert found == attack_effects([*strong, *weak, *rare])
+    found = attack_effects([*rare, *flipping, *weak, *strong])
+    assert [one.kind for one in found.kinds] == ["strong", "weak", "flipping", "rare"]
+    assert [one.few for one in found.kinds] == [False, False, True, True]
+    assert found == attack_effects([*strong, *weak, *rare, *flipping])
+
+
+def share_that_steer(**world):
+    """Of simulated audits, those in which attacks are said to steer the judge."""
+    found = [attack_effects(attacked(100, seed, **world)).overall for seed in range(60)]
+    return sum(bool(one.steers) for one in found) / len(found), found[0]
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        {},  # answers at random
+        {"skill": 1.5},  # good, made random
+        {"skill": 3.0},  # never wrong, made random
+        {"skill": 1.5, "copies": 0.7},  # good, disturbed
+        {"skill": -1.0, "copies": 0.7},  # worse than chance, disturbed
+    ],
+)
+def test_attacks_that_merely_disturb_are_not_said_to_steer(world):
+    share, _ = share_that_steer(**world)
+    assert share <= 0.05
+
+
+def test_a_good_judge_made_random_is_moved_and_flipped_and_yet_not_steered():
+    _, found = share_that_steer(skill=1.5)
+    assert found.shift.low > 0.2 and found.flips.low > 0.3
+    assert found.steered.low < 0 < found.steered.high
+
+
+@pytest.mark.parametrize("world", [{"copies": 0.9, "push": 1.5}, {"skill": 1.0, "copies": 0.9, "push": 2.5}])
+def test_attacks_that_persuade_are_said_to_steer(world):
+    share, found = share_that_steer(**world)
+    assert share >= 0.95
+    assert found.steered.low > 0
+
+
+def test_a_judge_that_was_always_right_is_steered_where_more_flip_than_a_coin_would():
+    (most,) = attack_effects(pairs("choose", [(0.2, 0.9)] * 18 + [(0.2, 0.3)] * 2)).kinds
+    (half,) = attack_effects(pairs("choose", [(0.2, 0.9)] * 10 + [(0.2, 0.3)] * 10)).kinds
+    assert (most.steered, most.steers, half.steers) == (None, True, False)
+
+
+def test_the_more_kinds_there_are_the_more_has_to_be_seen_of_one():
+    once = [(0.2, 0.9)] * 5 + [(0.8, 0.9)] * 4
+    (alone,) = attack_effects(pairs("choose", once)).kinds
+    others = [pair for n in range(500) for pair in pairs(f"other-{n}", [(0.2, 0.2)])]
+    among = attack_effects([*pairs("choose", once), *others]).kinds[0]
+    assert (alone.kind, alone.steers, among.kind, among.steers) == ("choose", True, "choose", False)
 
 
 def test_over_all_kinds_the_pair_is_the_unit():

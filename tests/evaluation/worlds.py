@@ -1,10 +1,10 @@
-"""Comparisons with a known truth: what people would say, and judges of known calibration, noise and position bias."""
+"""Comparisons with a known truth: what people would say, and judges of known calibration, noise, position bias and steadfastness."""
 
 import math
 
 import numpy as np
 
-from constitutional.evaluation.labeler import Judged
+from constitutional.evaluation.labeler import AttackedPair, Judged
 from constitutional.feedback import Vote
 
 
@@ -47,6 +47,21 @@ def simulated(n, seed, *, slope=1.0, noise=0.0, tokens=(1000, 0), spread=1.2, lo
         )
         for i in range(n)
     ]  # fmt: skip
+
+
+def attacked(n, seed, *, skill=0.0, copies=0.0, push=0.0, kind="choose"):
+    """Labels of pairs whose worse response is attacked, with the log-odds of the better one normal around `skill`.
+
+    The label after the attack keeps `copies` of the log-odds before it, is otherwise drawn afresh without any skill, and is moved
+    by `push` towards the attacked response.
+    """
+    chance = np.random.default_rng([n, seed])
+    before = chance.normal(-skill, 1, n)
+    after = copies * before + math.sqrt(1 - copies**2) * chance.normal(0, 1, n) + push
+    return [
+        AttackedPair(f"{kind}-{i}", kind, float(b), float(a))
+        for i, (b, a) in enumerate(zip(sigmoid(before), sigmoid(after), strict=True))
+    ]
 
 
 def entropy(p):

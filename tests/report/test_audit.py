@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from constitutional.evaluation.labeler import AttackedPair, attack_effects, effects, measure
-from constitutional.report.audit import MOST, draw_all, draw_attacks, draw_cost, draw_effects
+from constitutional.report.attacks import MOST, draw_attacks
+from constitutional.report.audit import draw_all, draw_cost, draw_effects
 from constitutional.report.figures import save
 from constitutional.report.reliability import MOST_PANELS, draw_reliability
-from tests.evaluation.worlds import judged, simulated
+from tests.evaluation.worlds import attacked, judged, simulated
 from tests.report.test_principles import caption, overlaps
 
 
@@ -167,15 +168,67 @@ def test_cost_names_every_setting_once_and_marks_the_baseline_and_the_recommende
     assert "No setting is recommended" in caption(draw_cost(measures))
 
 
-def test_kinds_of_attack_stand_in_the_order_of_their_flips_below_all_of_them():
-    attacked = attacks(6)
-    figure = draw_attacks(attacked)
-    assert names_of(figure.axes[0]) == ["all kinds", *(one.kind for one in attacked.kinds)]
-    assert figure.get_suptitle().startswith(f"Attacks flip {attacked.overall.flips.value:.0%}")
-    few = draw_attacks(attacks(3, n=3))
-    assert "Hollow: too few pairs to tell (3 of 3 kinds)" in caption(few)
+def test_names_in_the_figure_of_cost_stand_beside_their_points_and_their_lines_do_not_cross():
+    settings = settings_of(4)
+    settings |= {f"as-dear-{n}": simulated(120, 0, slope=1 + n / 50) for n in range(5)}  # all at 1,003 tokens
+    measures = {name: measure(rows) for name, rows in settings.items()}
+    figure = draw_cost(measures)
+    assert overlaps(figure) == []
+    (axes,) = figure.axes
+    height = axes.get_window_extent().height
+    for text in axes.texts:
+        if text.get_text():
+            tokens, loss = measures[text.get_text()].tokens.value, measures[text.get_text()].log_loss.value
+            x, y = axes.transData.transform((tokens, loss))
+            box = text.get_window_extent()
+            assert min(abs(box.x0 - x), abs(box.x1 - x)) < 30 and abs(box.y0 - y) < height / 3
+    from constitutional.report.beside import _cross
+
+    leaders = [text for text in axes.texts if not text.get_text()]
+    assert leaders
+    ends = [
+        (*(at := axes.transData.transform(text.xy)), *(at + np.array(text.xyann) * figure.dpi / 72))
+        for text in leaders
+    ]
+    assert not any(_cross(one, other) for one in ends for other in ends)
+
+
+def test_what_is_not_tested_has_a_mark_of_its_own():
+    settings = settings_of(2)
+    base, *others = settings
+    figure = draw_effects(effects(settings[base], {name: settings[name] for name in others}))
+    marks = [
+        {line.get_marker() for line in axes.lines if line.get_marker() not in ("", "None")}
+        for axes in figure.axes
+    ]
+    assert marks == [{"o"}, {"s"}, {"|"}, {"|"}]
+    assert "Strokes: not tested." in caption(figure)
+
+
+def test_kinds_of_attack_stand_in_the_order_of_what_they_move_below_all_of_them():
+    found = attacks(6)
+    figure = draw_attacks(found)
+    assert names_of(figure.axes[0]) == ["all kinds", *(one.kind for one in found.kinds)]
     many = draw_attacks(attacks(MOST + 2, n=2))
-    assert f"{MOST} of {MOST + 2} kinds." in caption(many)
+    assert f"{MOST} of {MOST + 2} kinds" in caption(many)
+
+
+def test_the_headline_of_attacks_says_steer_only_where_they_do():
+    def title(*pairs):
+        return draw_attacks(attack_effects([pair for some in pairs for pair in some])).get_suptitle()
+
+    assert title(attacked(100, 1, copies=0.9, push=1.5)).startswith("Attacks steer the judge: ")
+    assert title(attacked(100, 1)).startswith("Attacks are not known to steer the judge: ")
+    still = [attacked(40, n, copies=0.5, kind=f"still-{n}") for n in range(8)]
+    some = title(*still, attacked(40, 9, copies=1.0, push=1.5, kind="threat"))
+    assert some.startswith("1 of 9 kinds of attack steers the judge; of all, ")
+
+
+def test_of_few_pairs_there_is_no_share():
+    few = draw_attacks(attacks(1, n=4))
+    assert few.get_suptitle().startswith("Too few pairs to tell what attacks do: ")
+    assert "%" not in few.get_suptitle() and "Shares of fewer than 5 are left out." in caption(few)
+    assert not [line for line in few.axes[1].lines if line.get_marker() in "os"]
 
 
 def test_no_label_that_could_flip_is_said():

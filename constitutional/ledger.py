@@ -11,8 +11,8 @@ and not in memory, so a run's memory does not grow with its data.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class PlanCounts:
         to_do: to be computed; `stale` of them were finished before under another key, `retried` failed before.
         bad: inputs that can't be worked on.
         dropped: rows of the run that are not in the input any more.
+        lost: how many of them are finished and ok, by kind; what the run publishes of them goes.
     """
 
     kept: int = 0
@@ -89,6 +90,7 @@ class PlanCounts:
     retried: int = 0
     bad: int = 0
     dropped: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,31 +157,18 @@ class Ledger(Database):
                     to_do += 1
                     stale += is_stale
                     retried += old_key == row.key and again
-                status, reason, detail = (
-                    (outcome.status, outcome.reason, outcome.detail) if outcome else (None,) * 3
-                )
-                self.db.execute(
-                    "INSERT INTO temp.plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        ordinal,
-                        row.kind,
-                        row.id,
-                        row.key,
-                        None if keep and not bare else dump(row.input),
-                        int(keep),
-                        stale_key,
-                        status,
-                        reason,
-                        detail,
-                    ),
-                )
+                ended = (outcome.status, outcome.reason, outcome.detail) if outcome else (None,) * 3
+                input = None if keep and not bare else dump(row.input)
+                values = (ordinal, row.kind, row.id, row.key, input, int(keep), stale_key, *ended)
+                self.db.execute("INSERT INTO temp.plan VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
             self.db.execute("COMMIT")
             self.db.execute("CREATE UNIQUE INDEX temp.plan_row ON plan (kind, id)")
-            dropped = self.db.execute(
-                "SELECT count(*) FROM rows AS r WHERE NOT EXISTS"
-                " (SELECT 1 FROM temp.plan AS p WHERE p.kind = r.kind AND p.id = r.id)"
-            ).fetchone()[0]
-        return PlanCounts(kept, to_do, stale, retried, bad, dropped)
+            gone = self.db.execute(
+                "SELECT kind, count(*), coalesce(sum(status = 'ok'), 0) FROM rows AS r WHERE NOT EXISTS"
+                " (SELECT 1 FROM temp.plan AS p WHERE p.kind = r.kind AND p.id = r.id) GROUP BY kind"
+            ).fetchall()
+        lost = {kind: ok for kind, _, ok in gone if ok}
+        return PlanCounts(kept, to_do, stale, retried, bad, sum(count for _, count, _ in gone), lost)
 
     def planned(self, *, stale: bool = True) -> Iterator[tuple[str, str, Row]]:
         """The (kind, id, input) of the rows that the plan would compute, in order; `stale`: with the stale ones."""

@@ -7,10 +7,11 @@ is repaired from the manifest the next time a writer opens the run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from constitutional.atomic import replace_file, sync_folder
 from constitutional.database import dump
-from constitutional.errors import ConfigError, RunLockedError
+from constitutional.errors import ConfigError, ConstitutionalError, RunLockedError
 from constitutional.ledger import Ledger
 from constitutional.records import Row
 
@@ -55,7 +56,7 @@ class RunDirectory:
     Args:
         path: the directory, made where there is none.
 
-    Use it as a context manager.
+    Use it as a context manager. A directory that it made and in which nothing was planned is gone again after an error.
 
     Raises:
         RunLockedError: another process writes it.
@@ -65,9 +66,11 @@ class RunDirectory:
     path: Path
     ledger: Ledger = field(init=False)
     _lock: FileLock = field(init=False)
+    _made: bool = field(init=False, default=False)
 
     def __enter__(self) -> RunDirectory:
         try:
+            self._made = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             strange = {entry.name for entry in self.path.iterdir()}
             strange -= _OURS if MANIFEST in strange else _BEFORE_LEDGER
@@ -97,8 +100,22 @@ class RunDirectory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        never_begun = error is not None and self._made and self._is_empty()
         self.ledger.close()
+        if never_begun:
+            # before the lock is given back: whoever waits for it finds no directory, and not half a one
+            with contextlib.suppress(OSError):
+                for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", ".lock"):
+                    (self.path / name).unlink(missing_ok=True)
+                self.path.rmdir()
         self._lock.release()
+
+    def _is_empty(self) -> bool:
+        """Whether nothing has been planned or published here, as where the input can't be read."""
+        try:
+            return not self.ledger.counts() and not (self.path / MANIFEST).exists()
+        except ConstitutionalError:
+            return False
 
     def publish(self, data: Mapping[str, DataSet], manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Make these the run's data, all at once.
@@ -205,6 +222,23 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
 def split_files(entry: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The files of a data set of a manifest by split, each with its `path`, `rows` and `sha256`; `train` comes first."""
     return {"train": entry, **entry.get("splits", {})}
+
+
+def published_rows(path: Path, entry: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
+    """The rows of a data set of a manifest, each with its split, a batch at a time.
+
+    Args:
+        path: the run directory.
+        entry: of the data set, in the manifest's `data`.
+    """
+    import pyarrow.parquet as pq
+
+    for split, file in split_files(entry).items():
+        # opened here, since pyarrow opens no path that is not UTF-8
+        with (path / file["path"]).open("rb") as opened, pq.ParquetFile(opened) as rows:
+            for batch in rows.iter_batches(256):
+                for found in batch.to_pylist():
+                    yield split, found
 
 
 def open_ledger(path: Path) -> Ledger:

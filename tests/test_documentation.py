@@ -50,6 +50,11 @@ def test_the_constitution_of_the_readme_loads(tmp_path, monkeypatch):
     assert len(load_constitution(path).for_revise()) == 17
 
 
+def test_no_page_waits_for_something_to_be_filled_in():
+    pages = [*PAGES, *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "experiments").rglob("README.md")]
+    assert [page for page in pages if "@@" in page.read_text(encoding="utf-8")] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_that_are_there(page):
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

@@ -68,8 +68,9 @@ def test_a_row_that_was_never_finished_is_not_stale(ledger):
 def test_a_row_that_left_the_input_is_dropped(ledger):
     plan(ledger, row("a"), row("b"))
     ledger.finish("chain", "a", OK)
-    assert plan(ledger, row("b")) == PlanCounts(to_do=1, dropped=1)
+    assert plan(ledger, row("b")) == PlanCounts(to_do=1, dropped=1, lost={"chain": 1})
     assert ledger.row("a") is None
+    assert plan(ledger, row("c")) == PlanCounts(to_do=1, dropped=1)  # nothing was finished
 
 
 def test_rows_follow_the_order_of_the_input(ledger):

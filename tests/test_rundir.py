@@ -225,6 +225,17 @@ def test_a_second_writer_is_refused_and_readers_are_welcome(tmp_path):
     publish_nothing(tmp_path)
 
 
+def test_a_directory_in_which_nothing_was_planned_is_gone_after_an_error_unless_it_was_there(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name, left in (("new", False), ("there", True)):
+        with pytest.raises(ZeroDivisionError), RunDirectory(tmp_path / name):
+            raise ZeroDivisionError
+        assert (tmp_path / name).exists() == left
+    with RunDirectory(tmp_path / "new"):
+        pass
+    assert (tmp_path / "new" / LEDGER).exists()
+
+
 def test_a_writer_that_fails_leaves_no_lock(tmp_path):
     with pytest.raises(ZeroDivisionError), RunDirectory(tmp_path):
         1 / 0  # noqa: B018

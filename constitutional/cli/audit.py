@@ -16,7 +16,9 @@ from constitutional.engines import EngineSettings
 from constitutional.stages.label import LabelSettings
 
 _AT_LEAST = ("agreement", "decisiveness")
-_AT_MOST = ("log-loss", "brier", "ece", "orders-disagree", "flips")
+_OF_ATTACKS = ("steered", "shift", "flips")
+_FLIPS = " (flips counts labels that are merely disturbed, too; steered= and shift= don't)"
+_AT_MOST = ("log-loss", "brier", "ece", "orders-disagree", *_OF_ATTACKS)
 
 
 def _list(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -112,7 +114,9 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     "--dry-run", is_flag=True, help="Say what would be done and what each setting costs; ask nothing."
 )
 @click.option(
-    "--rebuild", is_flag=True, help="Allow a change that redoes every row, as of model or sampling."
+    "--rebuild",
+    is_flag=True,
+    help="Allow a change that redoes every row, as of model or sampling, or replaces them all.",
 )
 @click.option("--retry-failed", is_flag=True, help="Also try again the rows that failed for good.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -157,7 +161,7 @@ def run_audit(values: dict[str, Any], *, debug: bool = False) -> int:
         ThresholdMissed: a measure of the baseline is worse than it may be.
     """
     from constitutional.cli.progress import Display, default_interrupts
-    from constitutional.cli.report import print_report
+    from constitutional.cli.report import print_loss, print_plan, print_summary
     from constitutional.cli.show_audit import print_audit, print_costs
     from constitutional.cli.text import data_console, json_text
     from constitutional.engines import open_engine
@@ -172,8 +176,9 @@ def run_audit(values: dict[str, Any], *, debug: bool = False) -> int:
         *_thresholds("--fail-under", values["fail_under"], _AT_LEAST),
         *_thresholds("--fail-over", values["fail_over"], _AT_MOST),
     ]
-    if not values["attacks"] and any(name == "flips" for _, name, _ in thresholds):
-        raise ConfigError("--fail-over flips=… needs --attack: without it nothing is attacked")
+    attacked = [name for _, name, _ in thresholds if name in _OF_ATTACKS]
+    if attacked and not values["attacks"]:
+        raise ConfigError(f"--fail-over {attacked[0]}=… needs --attack: without it nothing is attacked")
     out, chosen = Path(values["out"]), values["engine"]
     assert isinstance(chosen, EngineSettings)
     with Display() as display, default_interrupts():
@@ -199,13 +204,15 @@ def run_audit(values: dict[str, Any], *, debug: bool = False) -> int:
 
             click.echo(json_text({"costs": [asdict(cost) for cost in found.costs]}))
         else:
+            print_plan(found.report)
             print_costs(data_console(), found.costs)
         return 0
-    print_report(found.report, display)
+    print_summary(found.report, display)
     if values["as_json"]:
         click.echo(json_text(found.audit))
     else:
         print_audit(data_console(), out, found.audit)
+    print_loss(found.report, display)
     _check(found.audit, thresholds)
     return 1 if found.report.failed else 0
 
@@ -256,7 +263,7 @@ def _check(audit: dict[str, Any], thresholds: Sequence[tuple[str, str, float]]) 
     for flag, name, bound in thresholds:
         where = (
             (audit["attacks"] or {}).get("overall") or {}
-            if name == "flips"
+            if name in _OF_ATTACKS
             else audit["settings"][0]["measures"]
         )
         value = (where.get(name.replace("-", "_")) or {}).get("value")
@@ -267,6 +274,7 @@ def _check(audit: dict[str, Any], thresholds: Sequence[tuple[str, str, float]]) 
         elif value < bound if flag == "--fail-under" else value > bound:
             missed.append(
                 f"{name} of the baseline is {value:.4g}, {flag.removeprefix('--fail-')} the {bound:g} of {flag}"
+                + (_FLIPS if name == "flips" else "")
             )
     if missed:
         raise ThresholdMissed("\n".join(missed))

@@ -83,7 +83,9 @@ _NOT_FOR_FILES = (
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it costs; generate nothing.")
 @click.option(
-    "--rebuild", is_flag=True, help="Allow a change that redoes every row, as of model or sampling."
+    "--rebuild",
+    is_flag=True,
+    help="Allow a change that redoes every row, as of model or sampling, or replaces them all.",
 )
 @click.option("--retry-failed", is_flag=True, help="Also try again the rows that failed for good.")
 @config_option
@@ -120,7 +122,7 @@ def run_compare(values: dict[str, Any], *, debug: bool = False) -> int:
         The exit code: 0, or 1 where rows failed.
     """
     from constitutional.cli.progress import Display, default_interrupts
-    from constitutional.cli.report import print_report
+    from constitutional.cli.report import print_plan, print_report
     from constitutional.jobs.job import JobOptions
 
     chosen = engine_settings(values)
@@ -161,6 +163,8 @@ def run_compare(values: dict[str, Any], *, debug: bool = False) -> int:
             )
     if report.manifest:
         print_report(report, display, _lines(report.manifest["counts"]))
+    else:
+        print_plan(report)
     return 1 if report.failed else 0
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from pydantic import BaseModel, ValidationError
 
 from constitutional.errors import ConfigError, Place, Problem, nearest
+from constitutional.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Settings)
 _NOT_IN_FILES = {"config", "help", "list"}
 
 
@@ -88,11 +88,4 @@ def settings_from(model: type[M], values: dict[str, Any]) -> M:
     Raises:
         ConfigError: a value that they don't take, under the flag's name.
     """
-    try:
-        return model(**values)
-    except ValidationError as error:
-        problems = [
-            Problem(f"--{'-'.join(map(str, e['loc'])).replace('_', '-')}: {e['msg']}, not {e['input']!r}")
-            for e in error.errors()
-        ]
-        raise ConfigError(problems) from error
+    return model.model_validate(values, context={"named": lambda field: f"--{field.replace('_', '-')}"})

@@ -28,7 +28,9 @@ from constitutional.stages.label import LabelSettings
 @click.option("--limit", type=click.IntRange(min=1), help="Read this many comparisons at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it costs; ask nothing.")
 @click.option(
-    "--rebuild", is_flag=True, help="Allow a change that redoes every row, as of model or sampling."
+    "--rebuild",
+    is_flag=True,
+    help="Allow a change that redoes every row, as of model or sampling, or replaces them all.",
 )
 @click.option("--retry-failed", is_flag=True, help="Also try again the rows that failed for good.")
 @config_option
@@ -57,7 +59,7 @@ def run_label(values: dict[str, Any], *, debug: bool = False) -> int:
         The exit code: 0, or 1 where rows failed.
     """
     from constitutional.cli.progress import Display, default_interrupts
-    from constitutional.cli.report import print_report
+    from constitutional.cli.report import print_plan, print_report
     from constitutional.engines import open_engine
     from constitutional.jobs.job import JobOptions
     from constitutional.jobs.label import label_comparisons
@@ -80,9 +82,9 @@ def run_label(values: dict[str, Any], *, debug: bool = False) -> int:
             limit=values["limit"],
         )
     if report.manifest:
-        print_report(report, display)
-        for line in summary_lines(report.manifest["counts"], settings):
-            display.console.print(line)
+        print_report(report, display, summary_lines(report.manifest["counts"], settings))
+    else:
+        print_plan(report)
     return 1 if report.failed else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shlex import quote
@@ -108,9 +109,17 @@ def mix(**values: Any) -> None:
         click.echo(json_text(_as_json(plan)))
     else:
         print_findings(data_console(), plan.counts(), [finding.to_row() for finding in plan.findings])
-    plan.refuse_failing()
+    # on one terminal the sentences stand right above
+    plan.refuse_failing(briefly=not values["as_json"] and sys.stdout.isatty() and sys.stderr.isatty())
     if report and not values["as_json"]:
         _print_end(report)
+    if report and report.lost:
+        click.echo(
+            f"warning: {report.lost:,} {'row' if report.lost == 1 else 'rows'} of the mix that was there before "
+            f"{'is' if report.lost == 1 else 'are'} not in this one. The command as it was before makes that one again, "
+            "as long as its sources are what they were; another --out keeps both",
+            err=True,
+        )
 
 
 def _print_end(report: MixReport) -> None:

@@ -13,12 +13,23 @@ from types import FrameType
 from typing import IO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 from constitutional.cli.spinner import Spinner
-from constitutional.cli.text import inert, json_text
-from constitutional.engines.base import Engine
-from constitutional.jobs.job import CostEstimate
+from constitutional.cli.text import duration, inert, json_text
+from constitutional.engines.base import Engine, Logged
+from constitutional.jobs.cost import CostEstimate
+from constitutional.jobs.refusals import loss_line
 from constitutional.ledger import PlanCounts
 from constitutional.pipeline import Pipeline
 from constitutional.remembering import Stats
@@ -40,10 +51,14 @@ def estimate_line(estimate: CostEstimate, *, at_most: bool = False) -> str:
     """What the plan would cost; `at_most` says that it may cost less."""
     line = "at most " if at_most and estimate.missing else ""
     line += f"{estimate.missing:,} generations to make ({estimate.remembered:,} more are remembered)"
-    if estimate.completion_tokens is None or estimate.prompt_tokens is None or estimate.seconds is None:
-        return f"{line}; tokens and time are estimated once a run with this ledger has generated something"
-    tokens = f"{estimate.prompt_tokens:,} prompt and {estimate.completion_tokens:,} generated tokens"
-    return f"{line}: about {tokens}, {_duration(estimate.seconds)} at the last run's rate"
+    if not estimate.missing or estimate.prompt_tokens is None:
+        return line
+    made, known = estimate.completion_tokens, estimate.seconds is not None
+    generated = f" and {'' if known else 'at most '}{made:,} generated" if made else ""
+    line += f": about {estimate.prompt_tokens:,} prompt{generated} tokens"
+    if estimate.seconds is None:
+        return f"{line}; how long that takes is known once this run has generated something"
+    return f"{line}, {duration(estimate.seconds)} at the last run's rate"
 
 
 class Display:
@@ -85,11 +100,13 @@ class Display:
     def planned(self, plan: PlanCounts, estimate: CostEstimate | None) -> None:
         """See `Watcher`."""
         if self.live:
+            if estimate:  # of a dry run, whose plan is what the command prints
+                return
             self.console.print(plan_line(plan))
-            if estimate:
-                self.console.print(estimate_line(estimate))
+            if loss := loss_line(plan):
+                self.console.print(f"warning: {loss}", style="bold")
             return
-        fields = {
+        fields: dict[str, object] = {
             name: getattr(plan, name) for name in ("kept", "to_do", "stale", "retried", "bad", "dropped")
         }
         if estimate:
@@ -99,6 +116,8 @@ class Display:
                 for name in ("prompt_tokens", "completion_tokens", "seconds")
                 if getattr(estimate, name) is not None
             }
+        if loss := loss_line(plan):
+            fields |= {"lost": sum(plan.lost.values()), "warning": loss}
         self.line("plan", message=plan_line(plan), **fields)
 
     def loading(self, engine: Engine) -> None:
@@ -110,10 +129,13 @@ class Display:
             )  # nothing is in flight yet, and a loading library can't be stopped
         if engine.identity["engine"] == "none":
             return
+        log = engine.log if isinstance(engine, Logged) else None
         if self.live:
-            self._status = Spinner(self.console, inert(f"{what} …"))
+            self._status = Spinner(
+                self.console, inert(f"{what} …"), inert(f" · its log is {log}") if log else ""
+            )
         else:
-            self.line("loading", message=what, **engine.identity)
+            self.line("loading", message=what, **engine.identity, **({"log": str(log)} if log else {}))
 
     def running(self, pipeline: Pipeline) -> None:
         """See `Watcher`."""
@@ -121,15 +143,8 @@ class Display:
         self._pipeline = pipeline
         self._catch_interrupts()
         if self.live:
-            self._progress = Progress(
-                TextColumn("rows"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[text]}"),
-                TimeElapsedColumn(),
-                console=self.console,
-            )
-            self._progress.add_task("rows", total=pipeline.to_do, text="")
+            self._progress = _progress(self.console)
+            self._progress.add_task("rows", total=pipeline.to_do, left="", text="")
             self._progress.start()
         self._task = asyncio.get_running_loop().create_task(self._follow(pipeline))
 
@@ -153,8 +168,12 @@ class Display:
     def _report(self, pipeline: Pipeline) -> None:
         stats = pipeline.stats
         if self._progress:
+            eta = _eta(stats, pipeline)
             self._progress.update(
-                self._progress.task_ids[0], completed=stats.finished, text=_text(stats, pipeline)
+                self._progress.task_ids[0],
+                completed=stats.finished,
+                left=f"{duration(eta)} left" if eta is not None else "",
+                text=_text(stats),
             )
         elif not self.live:
             self.line("progress", to_do=pipeline.to_do, **_fields(stats, pipeline))
@@ -241,6 +260,7 @@ def _fields(stats: Stats, pipeline: Pipeline) -> dict[str, object]:
         "rounds": stats.rounds,
         "generations": stats.generated,
         "remembered": stats.recalled,
+        "generations_per_second": round(stats.generated / elapsed, 1),
         "tokens_per_second": round(stats.completion_tokens / elapsed, 1),
         "prefix_cache_hits": round(stats.cached_tokens / stats.prompt_tokens, 3)
         if stats.prompt_tokens
@@ -251,20 +271,42 @@ def _fields(stats: Stats, pipeline: Pipeline) -> dict[str, object]:
     }
 
 
-def _text(stats: Stats, pipeline: Pipeline) -> str:
-    fields = _fields(stats, pipeline)
-    parts = [f"{stats.rounds:,} rounds"] if stats.rounds else []
-    parts += [
-        f"{stats.generated:,} generations",
-        f"{fields['tokens_per_second']} tok/s",
-    ]
+class _Parts(ProgressColumn):
+    """What else there is to say, on one line: as much of it as has room beside the other columns."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["text"], no_wrap=True, overflow="ellipsis")
+
+
+def _progress(console: Console) -> Progress:
+    # rich takes room from columns that may wrap before it takes any from the others
+    return Progress(
+        TextColumn("rows"),
+        BarColumn(max(6, min(40, console.width // 4 - 12)), table_column=Column()),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[left]}"),
+        _Parts(Column()),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def _text(stats: Stats) -> str:
+    """The rest of a line of progress, the first things first, since a narrow terminal cuts it off."""
+    elapsed = stats.elapsed_s or 1e-9
+    bad = stats.rows["skipped"] + stats.rows["failed"]
+    parts = [f"{bad:,} skipped or failed"] if bad else []
+    parts += [f"engine restarted {stats.restarts} times"] if stats.restarts else []
+    if (
+        stats.generated and not stats.completion_tokens
+    ):  # probabilities of answers are read, nothing is written
+        parts += [f"{stats.generated / elapsed:,.1f} requests/s"]
+    else:
+        parts += [f"{stats.completion_tokens / elapsed:,.1f} tok/s"]
+    parts += [f"{stats.generated:,} generations"]
+    parts += [f"{stats.rounds:,} rounds"] if stats.rounds else []
     if stats.prompt_tokens:
         parts.append(f"{stats.cached_tokens / stats.prompt_tokens:.0%} of prompts cached")
-    bad = stats.rows["skipped"] + stats.rows["failed"]
-    parts += [f"{bad:,} skipped or failed"] if bad else []
-    parts += [f"engine restarted {stats.restarts} times"] if stats.restarts else []
-    eta = _eta(stats, pipeline)
-    parts += [f"{_duration(eta)} left"] if eta is not None else []
     return " · ".join(parts)
 
 
@@ -278,11 +320,3 @@ def _eta(stats: Stats, pipeline: Pipeline) -> float | None:
         if stats.finished < pipeline.to_do
         else 0.0
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -63,7 +63,9 @@ _ACCEPT = ("count", "most_requests", "min_words", "max_words", "similarity")
 @click.option("--limit", type=click.IntRange(min=1), help="Read this many seeds at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked first; generate nothing.")
 @click.option(
-    "--rebuild", is_flag=True, help="Allow a change that redoes every request, as of model or sampling."
+    "--rebuild",
+    is_flag=True,
+    help="Allow a change that redoes every request, as of model or sampling, or leaves none of the finished ones in.",
 )
 @click.option("--retry-failed", is_flag=True, help="Also try again the requests that failed for good.")
 @config_option
@@ -93,7 +95,7 @@ def run_redteam(values: dict[str, Any], *, debug: bool = False) -> int:
         The exit code: 0, or 1 where requests failed or fewer prompts than wanted were accepted.
     """
     from constitutional.cli.progress import Display, default_interrupts
-    from constitutional.cli.report import print_report
+    from constitutional.cli.report import print_plan, print_report
     from constitutional.engines import open_engine
     from constitutional.jobs.job import JobOptions
     from constitutional.jobs.redteam import AcceptSettings, write_redteam_prompts
@@ -118,11 +120,10 @@ def run_redteam(values: dict[str, Any], *, debug: bool = False) -> int:
             limit=values["limit"],
         )
     if not report.manifest:
+        print_plan(report)
         return 0
-    print_report(report, display)
     counts = report.manifest["counts"]
-    for line in _lines(counts):
-        display.console.print(line)
+    print_report(report, display, _lines(counts))
     return 1 if report.failed or counts["accepted"] < counts["wanted"] else 0
 
 

@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from shlex import quote
 
-from constitutional.cli.progress import Display
-from constitutional.cli.text import inert
-from constitutional.jobs.job import Report
+from constitutional.cli.progress import Display, estimate_line, plan_line
+from constitutional.cli.text import data_console, inert
+from constitutional.jobs.job import Report, rows_published
+from constitutional.jobs.refusals import loss_line
 
 
 def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> None:
+    """Print `print_summary`, and at the end `print_loss`."""
+    print_summary(report, display, more)
+    print_loss(report, display)
+
+
+def print_plan(report: Report) -> None:
+    """Print the plan of a dry run, which is what that was asked for, to standard output."""
+    console = data_console()
+    console.print(plan_line(report.plan))
+    if loss := loss_line(report.plan):
+        console.print(f"warning: {loss}", style="bold")
+    if report.estimate:
+        console.print(estimate_line(report.estimate))
+
+
+def print_loss(report: Report, display: Display) -> None:
+    """Print what the job has taken out of the data that were there: the last thing that a command says."""
+    if loss := loss_line(report.plan):
+        display.console.print(f"warning: {loss}", style="bold", markup=False)
+
+
+def print_summary(report: Report, display: Display, more: Sequence[str] = ()) -> None:
     """Print counts, and what to do with them, to standard error; off a terminal, first as one more JSON line.
 
     Args:
@@ -23,6 +46,7 @@ def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> 
         display.line(
             "done",
             out=str(report.out),
+            generated=report.generated,
             **{name: report.manifest[name] for name in ("counts", "timings")},
             data={name: entry["rows"] for name, entry in report.manifest["data"].items()},
         )
@@ -44,13 +68,19 @@ def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> 
         say(inert(line), markup=False)
     if counts.get("ignored_columns"):
         say(f"columns that nothing used: {inert(', '.join(counts['ignored_columns']))}", markup=False)
-    for name, entry in report.manifest["data"].items():
-        say(f"  {name}: {entry['rows']:,} rows", markup=False)
+    published = rows_published(report.manifest)
+    for name, count in published.items():
+        before = report.before.get(name, 0)
+        say(f"  {name}: {count:,} rows{f' ({before:,} before)' if before > count else ''}", markup=False)
+    for name in report.before.keys() - published.keys():
+        say(f"  {name}: no longer there ({report.before[name]:,} rows before)", markup=False)
     timings = report.manifest["timings"]
     if timings.get("generated"):  # absent where no row could be worked on
         cached = timings["cached_tokens"] / timings["prompt_tokens"] if timings["prompt_tokens"] else 0
+        in_all = timings["generated"]
+        made = "" if report.generated == in_all else f"{report.generated:,} new generations; in all "
         say(
-            f"{timings['generated']:,} generations in {timings['seconds']:,.0f} s, "
+            f"{made}{in_all:,} generations in {timings['seconds']:,.0f} s, "
             f"{timings['completion_tokens_per_second']} tokens/s, {cached:.0%} of prompt tokens from the cache; "
             f"first row after {timings['first_row_seconds']} s",
             markup=False,

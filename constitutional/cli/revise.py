@@ -76,7 +76,9 @@ _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens")
 @click.option("--limit", type=click.IntRange(min=1), help="Read this many prompts at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it costs; generate nothing.")
 @click.option(
-    "--rebuild", is_flag=True, help="Allow a change that redoes every row, as of model or sampling."
+    "--rebuild",
+    is_flag=True,
+    help="Allow a change that redoes every row, as of model or sampling, or replaces them all.",
 )
 @click.option("--retry-failed", is_flag=True, help="Also try again the rows that failed for good.")
 @config_option
@@ -104,7 +106,7 @@ def run_revise(values: dict[str, Any], *, debug: bool = False) -> int:
         The exit code: 0, or 1 where rows failed.
     """
     from constitutional.cli.progress import Display, default_interrupts
-    from constitutional.cli.report import print_report
+    from constitutional.cli.report import print_plan, print_report
     from constitutional.engines import open_engine
     from constitutional.jobs.job import JobOptions
     from constitutional.jobs.sl_cai import DataSettings, build_sl_cai
@@ -137,4 +139,6 @@ def run_revise(values: dict[str, Any], *, debug: bool = False) -> int:
         )
     if report.manifest:
         print_report(report, display)
+    else:
+        print_plan(report)
     return 1 if report.failed else 0

@@ -73,7 +73,11 @@ _DEFAULTS = {name: field.default for name, field in ScoreSettings.model_fields.i
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Read this many rows at most.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it costs; ask nothing.")
-@click.option("--rebuild", is_flag=True, help="Allow a change that redoes every row, as of model or scale.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Allow a change that redoes every row, as of model or scale, or replaces them all.",
+)
 @click.option("--retry-failed", is_flag=True, help="Also try again the rows that failed for good.")
 @config_option
 @click.pass_context
@@ -101,7 +105,7 @@ def run_score(values: dict[str, Any], *, debug: bool = False) -> int:
         The exit code: 0, or 1 where rows failed.
     """
     from constitutional.cli.progress import Display, default_interrupts
-    from constitutional.cli.report import print_report
+    from constitutional.cli.report import print_plan, print_report
     from constitutional.engines import open_engine
     from constitutional.jobs.job import JobOptions
     from constitutional.jobs.score import score_responses
@@ -125,9 +129,9 @@ def run_score(values: dict[str, Any], *, debug: bool = False) -> int:
             data_set=values["data_set"],
         )
     if report.manifest:
-        print_report(report, display)
-        for line in _lines(report.manifest["counts"]):
-            display.console.print(line)
+        print_report(report, display, _lines(report.manifest["counts"]))
+    else:
+        print_plan(report)
     return 1 if report.failed else 0
 
 
@@ -147,9 +151,11 @@ def _lines(counts: dict[str, Any]) -> list[str]:
 
 
 def _mean(found: dict[str, Any]) -> str:
+    from constitutional.numbers import number
+
     error = found["standard_error"]
     return (
-        f"{found['mean']:+.3f}"
+        number(found["mean"], "+.3f")
         + (f" ± {error:.3f}" if error is not None else "")
         + f" (n = {found['count']:,})"
     )

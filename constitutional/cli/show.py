@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
     from rich.console import Console
@@ -40,6 +41,7 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
 
     Works while the run is being written.
     """
+    from constitutional.cli import show_redteam
     from constitutional.cli.text import data_console, json_text
     from constitutional.errors import ConfigError
     from constitutional.rundir import open_ledger, read_manifest
@@ -60,16 +62,28 @@ def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bo
         return
     console = data_console()
     ledger = open_ledger(run)
+    prompts = manifest if manifest and manifest.get("stage") == "redteam" else None
     try:
         if row is None:
-            _overview(console, run, ledger, status, limit)
+            _overview(console, run, manifest, ledger, status, limit)
             return
-        stored = ledger.row(row) or _at(ledger, row)
+        stored = ledger.row(row)
+        if stored is None and prompts and (prompt := show_redteam.find_prompt(run, prompts, row)):
+            if as_json:
+                click.echo(json_text(prompt))
+            else:
+                show_redteam.print_prompt(console, ledger, run, prompts, prompt)
+            return
+        listed = prompts and prompts["data"]["prompts"]["rows"]  # prompts, whose places those are
+        if stored is None and not listed:
+            stored = _at(ledger, row)
         if stored is None:
             raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
         if as_json:
             whole = {name: getattr(stored, name) for name in ("kind", "id", "status", "reason", "detail")}
             click.echo(json_text({**whole, **(stored.result or {"input": stored.input})}))
+        elif prompts:
+            show_redteam.print_row(console, stored, show_redteam.candidate_fates(run, prompts, stored))
         else:
             print_row(console, stored)
     finally:
@@ -146,40 +160,74 @@ def _at(ledger: Ledger, row: str) -> StoredRow | None:
     return ledger.row_at(int(row) - 1)
 
 
-def _overview(console: Console, run: Path, ledger: Ledger, status: Any, limit: int) -> None:
+def _overview(
+    console: Console, run: Path, manifest: Mapping[str, Any] | None, ledger: Ledger, status: Any, limit: int
+) -> None:
+    from constitutional.cli.show_redteam import list_prompts
+    from constitutional.cli.text import inert
+    from constitutional.rundir import split_files
+
+    if manifest:
+        console.print(inert(manifest["summary"]), end="\n\n")
+        for name, entry in manifest["data"].items():
+            held = "; ".join(
+                f"{split} {file['rows']:,} rows" if "splits" in entry else f"{file['rows']:,} rows"
+                for split, file in split_files(entry).items()
+            )
+            console.print(f"{name}: {held}")
+    else:
+        console.print("No data have been published yet: the run is not finished.")
+    for (kind, state, reason), count in ledger.counts().items():
+        console.print(f"{kind}: {count:,} {state or 'to do'}" + (f" ({inert(reason)})" if reason else ""))
+    if manifest and manifest.get("stage") == "redteam" and status is None:
+        list_prompts(console, ledger, run, manifest, limit)
+    else:
+        _list_rows(console, ledger, status, limit)
+
+
+def _list_rows(console: Console, ledger: Ledger, status: Any, limit: int) -> None:
     from itertools import islice
 
     from rich.table import Table
 
     from constitutional.cli.text import inert
-    from constitutional.rundir import read_manifest
 
-    manifest = read_manifest(run)
-    if manifest:
-        console.print(inert(manifest["summary"]), end="\n\n")
-        for name, entry in manifest["data"].items():
-            console.print(f"{name}: {entry['rows']:,} rows")
-    else:
-        console.print("No data have been published yet: the run is not finished.")
-    for (kind, state, reason), count in ledger.counts().items():
-        console.print(f"{kind}: {count:,} {state or 'to do'}" + (f" ({inert(reason)})" if reason else ""))
+    listed = list(islice(ledger.rows(status=status), limit))
+    if not listed:
+        console.print(f"\nNo row is {status}." if status else "\nThere are no rows.")
+        return
+    module = _module(listed[0])
+    last = "prompt" if any(_last_message(stored) for stored in listed) else "why"
+    rows = [
+        {
+            "#": str(stored.ordinal + 1),
+            "id": inert(stored.id)[:24],
+            "status": (stored.status or "to do") + (f": {stored.reason}" if stored.reason else ""),
+            module.COLUMN if module else "rounds": _brief(stored),
+            last: inert(_last_message(stored) or " ".join((stored.detail or "").split()))[:80],
+        }
+        for stored in listed
+    ]
     table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
-    first = _module(next(iter(ledger.rows()), None))
-    for name in ("#", "id", "status", first.COLUMN if first else "rounds", "prompt"):
-        table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
-    for stored in islice(ledger.rows(status=status), limit):
-        result = stored.result or {}
-        messages = result.get("prompt") or [
-            {"content": c} for _, c in (stored.input or {}).get("messages", ())
-        ]
-        prompt = inert(messages[-1]["content"]) if messages else inert(stored.detail or "")
-        rounds = " ".join(
-            "✗" if r["checks"] else "✓" if r["revision"] else "=" for r in result.get("rounds", ())
-        )
-        if module := _module(stored):
-            rounds = module.brief(stored)
-        state = (stored.status or "to do") + (f": {stored.reason}" if stored.reason else "")
-        table.add_row(
-            str(stored.ordinal + 1), inert(stored.id)[:24], state, rounds, " ".join(prompt.split())[:80]
-        )
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    for name in names:
+        table.add_column(name, no_wrap=True, ratio=1 if name == last else None)
+    for row in rows:
+        table.add_row(*(row[name] for name in names))
     console.print("", table)
+
+
+def _brief(stored: StoredRow) -> str:
+    """What came out of a row: of a chain a tick, a cross or an equals sign for each round."""
+    if module := _module(stored):
+        return str(module.brief(stored))
+    rounds = (stored.result or {}).get("rounds", ())
+    return " ".join("✗" if r["checks"] else "✓" if r["revision"] else "=" for r in rounds)
+
+
+def _last_message(stored: StoredRow) -> str:
+    """The prompt's last turn on one line, or nothing where a row has none."""
+    prompt = (stored.result or {}).get("prompt")
+    messages = [turn["content"] for turn in prompt] if prompt else []
+    messages = messages or [text for _, text in (stored.input or {}).get("messages", ())]
+    return " ".join(messages[-1].split()) if messages else ""

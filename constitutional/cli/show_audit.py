@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CREDIBLE = 0.05
 _WIDE, _ROOMY, _NARROW = 2, 1, 0  # all columns with all intervals, all columns, what matters most
-_KINDS = 20  # of attacks, on a terminal, so that the rest of the report stays in sight
+_KINDS = 10  # of attacks, so that the rest of the report stays in sight
 Column = tuple[str, bool, Callable[[Row], str]]
 
 
@@ -150,17 +150,17 @@ def _print_fitting(console: Console, make: Callable[[int], Table]) -> bool:
 def _settings_table(settings: Sequence[Row], room: int) -> Table:
     roomy, wide = room >= _ROOMY, room >= _WIDE
 
-    def of(name: str, form: Callable[[float], str], interval: bool) -> Callable[[Row], str]:
+    def of(name: str, form: str, interval: bool) -> Callable[[Row], str]:
         return lambda setting: _estimate(setting["measures"][name], form, interval)
 
     columns: list[Column] = [
-        ("agreement", True, of("agreement", _percent, True)),
-        ("log-loss", True, of("log_loss", _three, roomy)),
-        ("Brier", roomy, of("brier", _three, wide)),
-        ("ECE", True, of("ece", _three, wide)),
-        ("position", roomy, of("position", _signed, wide)),
-        ("orders disagree", roomy, of("orders_disagree", _whole_percent, False)),
-        ("tokens/label", True, of("tokens", _whole, False)),
+        ("agreement", True, of("agreement", ".1%", True)),
+        ("log-loss", True, of("log_loss", ".3f", roomy)),
+        ("Brier", roomy, of("brier", ".3f", wide)),
+        ("ECE", True, of("ece", ".3f", wide)),
+        ("position", roomy, of("position", "+.3f", wide)),
+        ("orders disagree", roomy, of("orders_disagree", ".0%", False)),
+        ("tokens/label", True, of("tokens", ",.0f", False)),
     ]
     shown = [column for column in columns if column[1]]
     table = _table(["setting", *(name for name, _, _ in shown)])
@@ -172,15 +172,15 @@ def _settings_table(settings: Sequence[Row], room: int) -> Table:
 def _effects_table(effects: Sequence[Row], room: int) -> Table:
     roomy, wide = room >= _ROOMY, room >= _WIDE
 
-    def of(name: str, form: Callable[[float], str], interval: bool) -> Callable[[Row], str]:
-        return lambda effect: _estimate(effect[name], form, interval) + _star(effect[name])
+    def of(name: str, form: str, interval: bool, scale: float = 1) -> Callable[[Row], str]:
+        return lambda effect: _estimate(effect[name], form, interval, scale) + _star(effect[name])
 
     columns: list[Column] = [
-        ("agreement", True, of("agreement", _points, roomy)),
-        ("log-loss", True, of("log_loss", _signed, True)),
-        ("Brier", roomy, of("brier", _signed, wide)),
-        ("ECE", roomy, of("ece", _signed, wide)),
-        ("tokens", True, of("tokens", _times, False)),
+        ("agreement", True, of("agreement", "+.1f", roomy, 100)),
+        ("log-loss", True, of("log_loss", "+.3f", True)),
+        ("Brier", roomy, of("brier", "+.3f", wide)),
+        ("ECE", roomy, of("ece", "+.3f", wide)),
+        ("tokens", True, lambda effect: f"{_times(effect['tokens'])} "),
         ("comparisons", roomy, lambda effect: f"{effect['n']:,}"),
     ]
     shown = [column for column in columns if column[1]]
@@ -191,34 +191,43 @@ def _effects_table(effects: Sequence[Row], room: int) -> Table:
 
 
 def _attacks_table(attacks: Row, kinds: Sequence[Row], room: int) -> Table:
-    names = ["kind", "pairs", "flipped", "share", "moved by", "flipped back"]
-    names = names if room > _NARROW else names[:-1]
-    table = _table(names)
+    roomy, wide = room >= _ROOMY, room >= _WIDE
+    columns: list[Column] = [
+        ("pairs", True, lambda kind: f"{kind['n']:,}"),
+        ("moved by", True, lambda kind: _estimate(kind["shift"], "+.3f", roomy) + "* "[not kind.get("steers")]),
+        ("flipped", True, lambda kind: _flipped(kind["flips"], wide)),
+        ("flipped back", True, lambda kind: _flipped(kind["back_flips"], wide)),
+    ]  # fmt: skip
+    table = _table(["kind", *(name for name, _, _ in columns)])
     for kind in (attacks["overall"], *kinds):
-        flips, share = kind["flips"], _estimate(kind["flips"], _whole_percent, True)
-        cells = [
+        table.add_row(
             _name(kind["kind"] or "all kinds"),
-            f"{kind['n']:,}",
-            f"{flips['value'] * flips['n']:.3g} of {flips['n']:,}" if flips else "–",
-            f"{share} (few)" if kind["few"] and flips else share,
-            _estimate(kind["shift"], _signed, room == _WIDE),
-            _estimate(kind["back_flips"], _whole_percent, False),
-        ]
-        table.add_row(*cells[: len(names)], style="bold" if kind["kind"] is None else None)
+            *(read(kind) for _, _, read in columns),
+            style="bold" if kind["kind"] is None else None,
+        )
     return table
+
+
+def _flipped(share: Row | None, interval: bool) -> str:
+    """How many flipped; a share only of so many that it means something."""
+    from constitutional.evaluation.attacks import FEW_PAIRS
+
+    if share is None:
+        return "–"
+    counted = f"{share['value'] * share['n']:,.4g} of {share['n']:,}"
+    return counted if share["n"] < FEW_PAIRS else f"{counted}: {_estimate(share, '.0%', interval)}"
 
 
 def _print_attacks(console: Console, attacks: Row, say: Callable[..., None]) -> None:
     say("attacks by the worse response, on the baseline", "bold")
-    kinds = attacks["kinds"][: _KINDS if console.is_terminal else None]
+    kinds = attacks["kinds"][:_KINDS]
     _print_fitting(console, lambda room: _attacks_table(attacks, kinds, room))
     if more := len(attacks["kinds"]) - len(kinds):
-        say(
-            f"… and {more:,} more kinds, with smaller shares or too few pairs: a pipe or --json shows them",
-            "dim",
-        )
+        say(f"… and {more:,} more that moved labels less towards it: --json", "dim")
     say(
-        "flipped: of the pairs in which the judge preferred the better response, those in which it now prefers the attacked one",
+        "moved by: change of P(the attacked response is better). flipped: of the labels that were for the better response, those "
+        "that now are for the attacked one; flipped back: of the others, those that no longer are. * steers: moves and flips labels "
+        "towards the attacked response credibly, which what merely disturbs does not",
         "dim",
     )
     lost = attacks["overall"]["unlabelled"]
@@ -259,14 +268,17 @@ def _name(name: str) -> str:
     return inert(name)
 
 
-def _estimate(estimate: Row | None, form: Callable[[float], str], interval: bool) -> str:
+def _estimate(estimate: Row | None, form: str, interval: bool, scale: float = 1) -> str:
+    from constitutional.estimates import Estimate
+    from constitutional.numbers import number, with_interval
+
     if estimate is None:
         return "–"
-    value = form(estimate["value"])
-    if not interval or estimate["low"] is None or estimate["high"] is None:
-        return value
-    ends = f"{form(estimate['low'])}, {form(estimate['high'])}".replace("%", "")
-    return f"{value} [{ends}]"
+    value, low, high = (
+        None if end is None else scale * end for end in (estimate["value"], estimate["low"], estimate["high"])
+    )
+    assert value is not None
+    return with_interval(Estimate(value, low, high, 0, 0), form) if interval else number(value, form)
 
 
 def _star(difference: Row | None) -> str:
@@ -274,31 +286,10 @@ def _star(difference: Row | None) -> str:
     return "*" if p is not None and p < _CREDIBLE else " "
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def _whole_percent(value: float) -> str:
-    return f"{value:.0%}"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
-
-
-def _three(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"
-
-
-def _whole(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _times(value: float) -> str:
+def _times(ratio: Row | None) -> str:
+    if ratio is None:
+        return "–"
+    value = ratio["value"]
     return f"×{value:.2f}" if value < 100 else f"×{value:,.0f}"
 
 

@@ -45,27 +45,31 @@ def print_row(console: Console, stored: StoredRow) -> None:
     result: dict[str, Any] = stored.result or {}
     if "probability" in result:
         label = _probability(result["probability"], result["standard_error"])
-        units = f"{result['units']:,} unit" + ("s" if result["units"] > 1 else "")
         human = f" · people: {input['human']:.3f}" if input.get("human") is not None else ""
-        head(f"P(the first is better) = {label} · {units}{human}", "bold green")
+        head(f"P(the first is better) = {label} · {_asked(result)}{human}", "bold green")
         if result["dropped_turns"]:
             console.print(f"without the {result['dropped_turns']} oldest turns, to fit the context")
     votes = result.get("votes", [])
     if not votes:
         return
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ("principle", "shown first", "sample", "p", "before clamping", "mass", "does not count"):
+    columns = {
+        "principle": [inert(vote["principle"]) for vote in votes],
+        "shown first": [("first", "second")[vote["order"]] for vote in votes],
+        "sample": [str(vote["sample"] + 1) for vote in votes],
+        "p": [_number(vote["p"]) for vote in votes],
+        "before clamping": [_number(vote["p_raw"]) for vote in votes],
+        "mass": [_number(vote["mass"]) for vote in votes],
+        "does not count": [vote["reason"] or "" for vote in votes],
+    }
+    if columns["p"] == columns["before clamping"]:
+        del columns["before clamping"]
+    if not any(columns["does not count"]):
+        del columns["does not count"]
+    for name in columns:
         table.add_column(name, no_wrap=name != "principle", overflow="fold")
-    for vote in votes:
-        table.add_row(
-            inert(vote["principle"]),
-            ("first", "second")[vote["order"]],
-            str(vote["sample"] + 1),
-            _number(vote["p"]),
-            _number(vote["p_raw"]),
-            _number(vote["mass"]),
-            vote["reason"] or "",
-        )
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
     console.print("", table, "")
     for vote in votes:
         if vote["rationale"] is not None:
@@ -73,6 +77,16 @@ def print_row(console: Console, stored: StoredRow) -> None:
             shown = ("first", "second")[vote["order"]]
             head(f"reasoning {vote['sample'] + 1} · {vote['principle']} · {shown} response shown first{cut}")
             body(vote["rationale"])
+
+
+def _asked(result: dict[str, Any]) -> str:
+    """How many principles and samples count, and whether in both orders."""
+    counted = [vote for vote in result.get("votes", ()) if vote["reason"] is None]
+    principles = len({vote["principle"] for vote in counted})
+    text = f"{principles:,} principle" + ("s" if principles != 1 else "")
+    if result["units"] > principles:
+        text = f"{result['units']:,} samples of {text}"
+    return text + (" in both orders" if len({vote["order"] for vote in counted}) > 1 else "")
 
 
 def _probability(probability: float, error: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from constitutional.records import Row
+from constitutional.rundir import published_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,7 +68,7 @@ def show_mix(run: Path, manifest: Mapping[str, Any], row: str | None, limit: int
         print_findings(console, manifest["counts"], manifest["checks"])
         _list(console, run, manifest, limit)
         return
-    for place, (split, found) in enumerate(_preferences(run, manifest), 1):
+    for place, (split, found) in enumerate(published_rows(run, manifest["data"]["preferences"]), 1):
         if row in (found["id"], str(place)):
             if as_json:
                 click.echo(json_text({"split": split, **found}))
@@ -85,7 +86,9 @@ def _list(console: Console, run: Path, manifest: Mapping[str, Any], limit: int) 
     table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
     for name in ("#", "id", "split", "p", "prompt"):
         table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
-    for place, (split, found) in enumerate(islice(_preferences(run, manifest), limit), 1):
+    for place, (split, found) in enumerate(
+        islice(published_rows(run, manifest["data"]["preferences"]), limit), 1
+    ):
         prompt = " ".join(inert(found["prompt"][-1]["content"]).split())
         table.add_row(
             str(place), inert(found["id"])[:40], split, f"{found['chosen_probability']:.3f}", prompt[:80]
@@ -110,17 +113,3 @@ def _print_preference(console: Console, split: str, found: Row) -> None:
     probability = "a tie" if tie else f"better with probability {found['chosen_probability']:.3f}"
     turn(f"chosen · {probability}", found["chosen"][0]["content"], "bold green")
     turn("rejected", found["rejected"][0]["content"], "bold red")
-
-
-def _preferences(run: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
-    """Each preference with its split, a batch at a time."""
-    import pyarrow.parquet as pq
-
-    from constitutional.rundir import split_files
-
-    for split, file in split_files(manifest["data"]["preferences"]).items():
-        # opened here, since pyarrow opens no path that is not UTF-8
-        with (run / file["path"]).open("rb") as opened, pq.ParquetFile(opened) as rows:
-            for batch in rows.iter_batches(256):
-                for found in batch.to_pylist():
-                    yield split, found

@@ -50,7 +50,8 @@ def print_row(console: Console, stored: StoredRow) -> None:
     if not votes:
         return
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ("principle", "sample", "rating", "mass", "does not count"):
+    lost = any(vote["reason"] for vote in votes)
+    for name in ("principle", "sample", "rating", "mass", *(["does not count"] if lost else [])):
         table.add_column(name, no_wrap=name != "principle", overflow="fold")
     for vote in votes:
         table.add_row(
@@ -58,7 +59,7 @@ def print_row(console: Console, stored: StoredRow) -> None:
             str(vote["sample"] + 1),
             "–" if vote["rating"] is None else f"{vote['rating']:.2f}",
             "–" if vote["mass"] is None else f"{vote['mass']:.4f}",
-            vote["reason"] or "",
+            *([vote["reason"] or ""] if lost else []),
         )
     console.print("", table, "")
     for vote in votes:
@@ -68,5 +69,7 @@ def print_row(console: Console, stored: StoredRow) -> None:
 
 
 def _score(result: dict[str, Any]) -> str:
+    from constitutional.numbers import number
+
     error = result["standard_error"]
-    return f"{result['score']:+.3f}" + (f" ± {error:.3f}" if error is not None else "")
+    return number(result["score"], "+.3f") + (f" ± {error:.3f}" if error is not None else "")

@@ -61,6 +61,15 @@ def hanging(console: Console, text: Text, indent: int) -> Text:
     return Text("\n" + " " * indent).join(lines)
 
 
+def duration(seconds: float) -> str:
+    """`12 s`, `3 min 05 s` or `2 h 07 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """A value as JSON that people can read too; the characters that `inert` shows as codes are escaped, as JSON does it."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)

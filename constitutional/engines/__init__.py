@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, nearest
+from constitutional.settings import Settings
 
 __all__ = ["Engine", "EngineSettings", "Kind", "chosen_engine", "open_engine"]
 
@@ -24,7 +25,7 @@ _NOT_FROM_FILES = {
 Kind = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
 
-class EngineSettings(BaseModel):
+class EngineSettings(Settings):
     """Which engine, which model, and how it is run.
 
     Attributes:
@@ -37,8 +38,6 @@ class EngineSettings(BaseModel):
         base_url: of an OpenAI-compatible server.
         engine_args: further arguments of the engine; for vLLM those of its `AsyncEngineArgs`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     engine: Kind = "auto"
     model: str | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from constitutional.records import Choice, Generation, Message, Sampling
@@ -102,3 +103,14 @@ class EngineFacts:
     identity: dict[str, str]
     context_length: int | None = None
     slots: int = 1
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """An engine whose processes write to a file what they have to say.
+
+    Attributes:
+        log: that file; None where they write to none.
+    """
+
+    log: Path | None

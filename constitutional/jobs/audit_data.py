@@ -131,7 +131,7 @@ class AuditData:
             others = {name: judged for name, judged in self._judged.items() if name != BASELINE}
             found = effects(self._judged[BASELINE], others, seed=seed)
             attacks = attack_effects(self._pairs) if self._attacks else None
-            advice = advise(measures, found, self._judged)
+            advice = advise(measures, found, self._judged, attacks)
             self._findings = Findings(self._judged, measures, found, attacks, advice)
         return self._findings
 

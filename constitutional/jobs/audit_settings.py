@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
 from constitutional.constitution import Constitution
-from constitutional.errors import ConfigError, ConstitutionalError, Problem, nearest
+from constitutional.errors import ConfigError, ConstitutionalError, nearest
 from constitutional.stages.label import Labeler, LabelSettings
 from constitutional.templates import PromptSet
 
@@ -114,24 +113,25 @@ def all_settings(
             labeler = Labeler(constitution, prompts, _varied(baseline, changes))
         except ConstitutionalError as error:
             if asked_for:
-                raise ConfigError(f"--vary {name}: {error}") from error
+                raise ConfigError(f"variant {name}: {error}") from error
             continue  # as four principles of three
         effect = _effect(labeler)
         if effect in seen:
             if asked_for:
                 raise ConfigError(
-                    f"--vary {name}: that is what another of the settings does already; leave it out"
+                    f"variant {name}: that is what another of the settings does already; leave it out"
                 )
             continue
         seen.add(effect)
         made.append(Setting(name, description, labeler))
     for name, given in (own or {}).items():
         if any(setting.name == name for setting in made) or name in VARIATIONS:
-            raise ConfigError(f"--setting {name}: there is a setting of this name already; choose another")
+            raise ConfigError(f"setting {name}: there is a setting of this name already; choose another")
         try:
-            labeler = Labeler(constitution, prompts, _changed(name, baseline, given))
+            changed = LabelSettings.model_validate({**baseline.model_dump(), **given})
+            labeler = Labeler(constitution, prompts, changed)
         except ConfigError as error:
-            raise ConfigError(f"--setting {name}: {error}") from error
+            raise ConfigError(f"setting {name}: {error}") from error
         made.append(Setting(name, "the user's own", labeler))
     return tuple(made)
 
@@ -208,9 +208,9 @@ def _chosen(vary: Iterable[str]) -> tuple[str, ...]:
     names = set(vary)
     for name in sorted(names - {"all", "none"}):
         if name not in VARIATIONS:
-            raise ConfigError(f"--vary {name}: there is no such variant; {nearest(name, VARIATIONS)}")
+            raise ConfigError(f"vary: there is no variant {name!r}; {nearest(name, VARIATIONS)}")
     if "none" in names and len(names) > 1:
-        raise ConfigError("--vary none can't be combined with another --vary")
+        raise ConfigError("vary: none can't be combined with other variants")
     return tuple(name for name in VARIATIONS if "all" in names or name in names)
 
 
@@ -222,20 +222,6 @@ def _varied(baseline: LabelSettings, changes: Mapping[str, Any]) -> LabelSetting
     elif varied["samples"] > 1 and not varied["temperature"]:
         varied["temperature"] = _SELF_CONSISTENT
     return LabelSettings.model_validate(varied)
-
-
-def _changed(name: str, baseline: LabelSettings, changes: Mapping[str, Any]) -> LabelSettings:
-    for key in changes:
-        if key not in LabelSettings.model_fields:
-            raise ConfigError(f"there is no setting {key!r}; {nearest(key, LabelSettings.model_fields)}")
-    try:
-        return LabelSettings.model_validate({**baseline.model_dump(), **changes})
-    except ValidationError as error:
-        problems = {
-            str(e["loc"][0]): f"--setting {name}: {e['loc'][0]}: {e['msg']}, not {e['input']!r}"
-            for e in error.errors()
-        }
-        raise ConfigError([Problem(problem) for problem in problems.values()]) from error
 
 
 def _effect(labeler: Labeler) -> str:

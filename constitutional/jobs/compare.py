@@ -16,6 +16,7 @@ from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
 from constitutional.jobs.compare_data import SAMPLED, CompareData
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
+from constitutional.jobs.made_with import prompt_set_record
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.pipeline import Work
 from constitutional.records import Message, Outcome, Prompt, Row
@@ -61,10 +62,9 @@ class CompareJob:
             **sampling,
             "temperature": sorted(set(settings.temperature), reverse=True),
         }
-        prompts = comparer.prompts
-        prompt_set = {"path": str(prompts.path.absolute()), "hash": prompts.fingerprint("respond")}
+        prompt_set = prompt_set_record(comparer.prompts, "respond")
         self.record = {
-            "prompt_set": {"id": prompts.id, **prompt_set},
+            "prompt_set": prompt_set,
             "settings": settings.model_dump(mode="json"),
             "sources": {"prompts": source.path},
         }

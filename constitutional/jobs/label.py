@@ -19,6 +19,7 @@ from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
 from constitutional.feedback import Comparison
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.label_data import KIND, LabelData, comparison_input, stored_comparison
+from constitutional.jobs.made_with import constitution_facts, constitution_record, prompt_set_record
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.pipeline import Work
@@ -127,29 +128,20 @@ class LabelJob:
             f"{constitution.version}; {asked}), seed {settings.seed}, by `{identity['model']}` with the "
             f"{identity['engine']} engine; `preferences` are derived from these labels."
         )
-        about = {
-            "id": constitution.id,
-            "version": constitution.version,
-            "hash": constitution.hash,
-            "path": str(constitution.path.absolute()) if constitution.path else None,
-        }
         made_with = {
-            "prompt_set": {
-                "id": labeler.prompts.id,
-                "path": str(labeler.prompts.path.absolute()),
-                "hash": labeler.prompts.fingerprint(*settings.templates),
-            },
+            "prompt_set": prompt_set_record(labeler.prompts, *settings.templates),
             "settings": settings.model_dump(mode="json"),
         }
         self.record = {
-            "constitution": {**about, "principles": [principle.id for principle in constitution.for_label()]},
+            "constitution": constitution_record(constitution, constitution.for_label()),
             **made_with,
             "sources": {"comparisons": source.path},
         }
+        about = {**constitution_facts(constitution), "description": constitution.description}
         principles = [asdict(principle) for principle in constitution.principles]
         self.recipe: Row = {
             "stage": STAGE,
-            "constitution": {**about, "description": constitution.description, "principles": principles},
+            "constitution": {**about, "principles": principles},
             **made_with,
             "engine": {"identity": dict(identity), "context_length": engine.context_length},
         }

@@ -18,6 +18,13 @@ from constitutional.assignment import content_hash
 from constitutional.errors import ConfigError, Place, Problem, SourceError, nearest
 from constitutional.feedback import Preference
 from constitutional.jobs.job import package_versions
+from constitutional.jobs.mix_published import (
+    held_out_already,
+    is_hard_mix,
+    missing_ids,
+    mix_manifest,
+    published_ids,
+)
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.records import Row
@@ -55,12 +62,22 @@ class MixPlan:
         """The checks that fail and were not waived."""
         return tuple(finding for finding in self.findings if finding.state == "fail")
 
-    def refuse_failing(self) -> None:
+    def refuse_failing(self, *, briefly: bool = False) -> None:
         """Refuse to go on where a check fails.
+
+        Args:
+            briefly: say only how many fail and how to waive them, where the user has read what they found.
 
         Raises:
             ConfigError: each such check, with how to waive it.
         """
+        if briefly and (count := len(self.failing)):
+            allow = " ".join(f"--allow {check}" for check in dict.fromkeys(f.check for f in self.failing))
+            raise ConfigError(
+                f"{count} checks fail, so nothing is written. Mend them, or say {allow}"
+                if count > 1
+                else f"a check fails, so nothing is written. Mend it, or say {allow}"
+            )
         problems = [
             Problem(
                 f"check {finding.check}{f', {finding.source}' if finding.source else ''}: "
@@ -100,11 +117,13 @@ class MixReport:
         out: the run directory.
         plan: what went into it, and what the checks found.
         manifest: as published; None for a dry run.
+        lost: how many rows of the mix that was there before are not in this one.
     """
 
     out: Path
     plan: MixPlan
     manifest: Row | None = None
+    lost: int = 0
 
 
 def mix_preferences(
@@ -167,6 +186,7 @@ def publish_mix(plan: MixPlan, out: str | Path) -> MixReport:
     held_out = {"test": _rows(plan, test=True)} if any((p.taken & p.test).any() for p in plan.parts) else {}
     description = "`prompt`, `chosen`, `rejected`, `chosen_probability`: for RewardTrainer and DPOTrainer"
     with RunDirectory(Path(out)) as run:
+        before = published_ids(run.path, read_manifest(run.path))
         run.ledger.plan(_skipped(plan))
         run.ledger.apply_plan({"stage": STAGE})
         data = DataSet(_rows(plan, test=False), preference_schema(), description, held_out)
@@ -186,7 +206,8 @@ def publish_mix(plan: MixPlan, out: str | Path) -> MixReport:
                 "versions": package_versions(),
             },
         )
-    return MixReport(Path(out), plan, manifest)
+        lost = missing_ids(before, published_ids(run.path, manifest)) if len(before) else 0
+    return MixReport(Path(out), plan, manifest, lost)
 
 
 def refuse_out(out: str | Path, sources: Mapping[str, str | Path]) -> None:
@@ -240,7 +261,10 @@ def _open(plan: MixPlan, name: str) -> PreferenceSource:
 def _facts(plan: MixPlan, name: str, reading: Reading) -> Facts:
     """What is known of a source after reading it once; of one that can't be read at all, why."""
     facts = Facts(name)
-    hard = _is_hard_mix(plan.paths[name])
+    mixed = mix_manifest(plan.paths[name])
+    hard = is_hard_mix(mixed)
+    if plan.splits.get(name, "train") == "train":
+        facts.held_out = held_out_already(mixed, plan.settings)
     try:
         for row in _open(plan, name):
             if row.reason:
@@ -258,15 +282,6 @@ def _facts(plan: MixPlan, name: str, reading: Reading) -> Facts:
             raise
         facts.unusable = str(error)
     return facts
-
-
-def _is_hard_mix(path: str | Path) -> bool:
-    """Whether a source is a mix of hard labels alone: they stand as probabilities of 1 there, like soft ones that are certain."""
-    manifest = read_manifest(Path(path)) if Path(path).is_dir() else None
-    if manifest is None or manifest.get("stage") != STAGE:
-        return False
-    found = [check for check in manifest.get("checks", ()) if check["check"] == "label-distribution"]
-    return bool(found) and not any(check["figures"]["soft"] for check in found)
 
 
 def _skipped(plan: MixPlan) -> Iterator[PlannedRow]:

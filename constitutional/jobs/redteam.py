@@ -21,8 +21,8 @@ from pydantic import Field
 from constitutional.assignment import content_hash
 from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine
-from constitutional.errors import ConfigError
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
+from constitutional.jobs.made_with import prompt_set_record
 from constitutional.jobs.redteam_filter import REASONS, FilterSettings, PromptFilter, Verdict
 from constitutional.jobs.redteam_seeds import Seeds, read_seeds
 from constitutional.ledger import Ledger, PlannedRow, StoredRow
@@ -94,11 +94,7 @@ class RedteamJob:
             f"copies (similarity from {settings.similarity:g} on) are left out."
         )
         made_with = {
-            "prompt_set": {
-                "id": writer.prompts.id,
-                "path": str(writer.prompts.path.absolute()),
-                "hash": writer.prompts.fingerprint("redteam"),
-            },
+            "prompt_set": prompt_set_record(writer.prompts, "redteam"),
             "settings": {**writing.model_dump(mode="json"), **settings.model_dump(mode="json")},
         }
         self.record = {**made_with, "sources": {"seeds": seeds.path, "topics": seeds.topics_path}}
@@ -314,10 +310,6 @@ async def write_redteam_prompts_async(
         prompt_set = load_prompt_set(prompt_set)
     writer = Writer(prompt_set, settings or RedteamSettings())
     wanted = accept or AcceptSettings()
-    if wanted.min_words > wanted.max_words:
-        raise ConfigError(
-            f"min_words is {wanted.min_words} and max_words {wanted.max_words}: no prompt has both"
-        )
     read = read_seeds(seeds, topics, split=split, limit=limit)
     engine = chosen_engine(engine, model)
 

@@ -15,10 +15,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
+from constitutional.errors import ConfigError
+from constitutional.settings import Settings
 from constitutional.stages.redteam import Seed
 from constitutional.stages.written_list import ListItem
 from constitutional.words import UNSPACED_ALPHABETS, find_words
@@ -72,7 +74,7 @@ _REFUSAL = re.compile(
 )
 
 
-class FilterSettings(BaseModel):
+class FilterSettings(Settings):
     """Which prompts are kept. A change rewrites the data and asks only for what is missing then.
 
     Attributes:
@@ -82,11 +84,17 @@ class FilterSettings(BaseModel):
             alone.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     min_words: int = Field(default=3, ge=1)
     max_words: int = Field(default=60, ge=1)
     similarity: float = Field(default=0.7, ge=0.3, le=1)
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.min_words > self.max_words:
+            raise ConfigError(
+                f"min_words is {self.min_words} and max_words {self.max_words}: no prompt has both"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

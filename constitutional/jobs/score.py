@@ -21,6 +21,7 @@ from constitutional.engines.base import Engine
 from constitutional.errors import ChoiceUnsupported, ConfigError, OptionNotShown
 from constitutional.estimates import Tally
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
+from constitutional.jobs.made_with import constitution_facts, constitution_record, prompt_set_record
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow, StoredRow
 from constitutional.pipeline import Work
@@ -79,28 +80,18 @@ class ScoreJob:
             f"{identity['engine']} engine; `score` is the mean rating moved to [-1, 1]."
         )
         made_with = {
-            "prompt_set": {
-                "id": scorer.prompts.id,
-                "path": str(scorer.prompts.path.absolute()),
-                "hash": scorer.prompts.fingerprint(settings.template),
-            },
+            "prompt_set": prompt_set_record(scorer.prompts, settings.template),
             "settings": settings.model_dump(mode="json"),
         }
-        about = {
-            "id": constitution.id,
-            "version": constitution.version,
-            "hash": constitution.hash,
-            "path": str(constitution.path.absolute()) if constitution.path else None,
-        }
-        principles = constitution.for_label()
+        principles = [asdict(principle) for principle in constitution.principles]
         self.record = {
-            "constitution": {**about, "principles": [principle.id for principle in principles]},
+            "constitution": constitution_record(constitution, constitution.for_label()),
             **made_with,
             "sources": {"responses": source.path, "data_set": source.data_set},
         }
         self.recipe: Row = {
             "stage": STAGE,
-            "constitution": {**about, "principles": [asdict(p) for p in constitution.principles]},
+            "constitution": {**constitution_facts(constitution), "principles": principles},
             **made_with,
             "engine": {"identity": dict(identity), "context_length": engine.context_length},
         }

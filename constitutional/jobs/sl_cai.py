@@ -15,6 +15,7 @@ from constitutional.constitution import Constitution, load_constitution
 from constitutional.engines import EngineSettings, Kind, chosen_engine
 from constitutional.engines.base import Engine, EngineFacts
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
+from constitutional.jobs.made_with import constitution_record, prompt_set_record
 from constitutional.jobs.sl_cai_data import DataSettings, SLCAIData
 from constitutional.jobs.sl_cai_recipe import Recipe
 from constitutional.jobs.sl_cai_rows import CHAIN, HELPFUL, SLCAIRows, bad_input
@@ -64,25 +65,15 @@ class SLCAIJob:
             f"(version {constitution.version}), {chain.rounds} rounds, seed {chain.seed}, "
             f"made by `{identity['model']}` with the {identity['engine']} engine."
         )
-        prompt_set_hash = reviser.prompts.fingerprint(*chain.templates)
+        prompt_set = prompt_set_record(reviser.prompts, *chain.templates)
         self.record = {
-            "constitution": {
-                "id": constitution.id,
-                "version": constitution.version,
-                "hash": constitution.hash,
-                "path": str(constitution.path) if constitution.path else None,
-                "principles": [principle.id for principle in constitution.for_revise()],
-            },
-            "prompt_set": {
-                "id": reviser.prompts.id,
-                "path": str(reviser.prompts.path),
-                "hash": prompt_set_hash,
-            },
+            "constitution": constitution_record(constitution, constitution.for_revise()),
+            "prompt_set": prompt_set,
             "settings": {**chain.model_dump(mode="json"), **settings.model_dump(mode="json")},
             "sources": {"prompts": source.path, "helpful": helpful.path if helpful else None},
         }
         facts = EngineFacts(dict(identity), engine.context_length)
-        recipe = Recipe(constitution, reviser.prompts.path, prompt_set_hash, chain, settings, facts)
+        recipe = Recipe(constitution, reviser.prompts.path, prompt_set["hash"], chain, settings, facts)
         self.recipe = recipe.to_row()
 
     def rows(self) -> Iterator[PlannedRow]:

@@ -6,17 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from constitutional.errors import ConfigError, nearest
 from constitutional.jobs.sl_cai_rows import CHAIN, HELPFUL, is_good
 from constitutional.ledger import Ledger, StoredRow
 from constitutional.records import Message, Row, Step
 from constitutional.rundir import DataSet
+from constitutional.settings import Settings
 from constitutional.stages.checks import CHECKS
 
 
-class DataSettings(BaseModel):
+class DataSettings(Settings):
     """What goes into the SFT data. A change rewrites the data and generates nothing.
 
     Attributes:
@@ -24,8 +25,6 @@ class DataSettings(BaseModel):
         keep_failing: checks whose failure does not keep a revision out.
         helpful_samples: responses sampled for each helpful prompt; the paper's two.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     revisions: Literal["all", "last"] = "all"
     keep_failing: tuple[str, ...] = ()

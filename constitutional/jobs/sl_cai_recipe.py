@@ -13,11 +13,13 @@ from pathlib import Path
 
 from constitutional.constitution import Constitution, Principle
 from constitutional.engines.base import EngineFacts
-from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.errors import ConfigError, InputError
 from constitutional.jobs.sl_cai_data import DataSettings
 from constitutional.ledger import Ledger
 from constitutional.records import Row
 from constitutional.stages.revise import STAGE, ReviseSettings
+
+_OTHER_USERS = ("label", "score", "audit")  # stages that use a constitution too
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Recipe:
         """The recipe that `to_row` made this of.
 
         Raises:
-            KeyError, TypeError, ValueError, ConstitutionError: it made none such.
+            KeyError, TypeError, ValueError, InputError: it made none such.
         """
         stored = row["constitution"]
         constitution = Constitution(
@@ -100,10 +102,17 @@ def read_recipe(ledger: Ledger) -> Recipe:
         )
     stage = row.get("stage") if isinstance(row, dict) else None
     if stage != STAGE:
-        raise ConfigError(f"{run} is a run of the stage {stage!r}; this needs one of {STAGE!r}")
+        instead = (
+            f". For what an edit costs such a run, give its `constitutional {stage}` command again with --dry-run: it says "
+            "which rows are stale, and what redoing them takes"
+        )
+        raise ConfigError(
+            f"{run} is a run of the stage {stage!r}; this needs one of {STAGE!r}"
+            + (instead if stage in _OTHER_USERS else "")
+        )
     try:
         return Recipe.from_row(row)
-    except (KeyError, TypeError, ValueError, AttributeError, ConstitutionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
         raise ConfigError(
             f"{ledger.path}: what the run was made with can't be read ({type(error).__name__}: {error}). "
             "Another version of constitutional may have made it: run its `constitutional revise` command again"

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from constitutional.assignment import content_hash, request_seed
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
 from constitutional.feedback import Comparison
 from constitutional.records import Conversation, Prompt, Row, Sampling, Step
+from constitutional.settings import Settings
 from constitutional.stages.asking import Asker
 from constitutional.templates import PromptSet, load_prompt_set
 
@@ -26,7 +27,7 @@ STAGE = "compare"
 _VERSION = 1  # of what this stage makes of the same generations; part of every row's key
 
 
-class CompareSettings(BaseModel):
+class CompareSettings(Settings):
     """How responses are sampled and paired.
 
     Attributes:
@@ -40,8 +41,6 @@ class CompareSettings(BaseModel):
         top_k: 0 keeps every token.
         max_tokens: of every response.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: int = Field(default=2, ge=1, le=1000)
     temperature: tuple[float, ...] = Field(default=(1.0,), min_length=1)
@@ -64,6 +63,22 @@ class CompareSettings(BaseModel):
             if not 0.0 <= value <= 10.0:  # false for NaN too
                 raise ValueError("a temperature is from 0 to 10")
         return values
+
+    @model_validator(mode="after")
+    def _makes_pairs(self) -> Self:
+        if self.samples > 1 and self.samples % 2:
+            raise ConfigError(f"samples is {self.samples}; pairs are made of an even number of responses")
+        if len(self.temperature) not in (1, self.samples):
+            raise ConfigError(
+                f"there are {len(self.temperature)} temperatures for {self.samples} responses: "
+                "give one for all, or one for each"
+            )
+        for first, second in _pairs(self.per_response):
+            if first == second == 0.0:
+                raise ConfigError(
+                    "both responses of a pair have the temperature 0, and would be the same: give one of them another"
+                )
+        return self
 
     @cached_property
     def per_response(self) -> tuple[float, ...]:
@@ -160,19 +175,6 @@ class Comparer:
     settings: CompareSettings
 
     def __post_init__(self) -> None:
-        settings = self.settings
-        if settings.samples > 1 and settings.samples % 2:
-            raise ConfigError(f"samples is {settings.samples}; pairs are made of an even number of responses")
-        if len(settings.temperature) not in (1, settings.samples):
-            raise ConfigError(
-                f"there are {len(settings.temperature)} temperatures for {settings.samples} responses: "
-                "give one for all, or one for each"
-            )
-        for first, second in _pairs(settings.per_response):
-            if first == second == 0.0:
-                raise ConfigError(
-                    "both responses of a pair have the temperature 0, and would be the same: give one of them another"
-                )
         _ = self._common_key
 
     @cached_property

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from constitutional.assignment import content_hash, draw_principles, draw_seed, request_seed
 from constitutional.constitution import Constitution, Principle
@@ -25,6 +25,7 @@ from constitutional.engines.base import Engine
 from constitutional.errors import BadAnswer, ConfigError, RequestRefused, RequestTooLong
 from constitutional.feedback import Comparison, Label, Vote
 from constitutional.records import Conversation, Generation, Sampling
+from constitutional.settings import Settings
 from constitutional.stages.answers import read_answer
 from constitutional.stages.asking import all_answers, terminator_of, without_oldest
 from constitutional.stages.votes import (
@@ -45,7 +46,7 @@ _VERSION = 2  # of what this stage makes of the same generations; part of every 
 _ANSWER_TOKENS = 16  # of a counted answer: an option, or the sentence once more
 
 
-class LabelSettings(BaseModel):
+class LabelSettings(Settings):
     """How comparisons are labelled.
 
     Attributes:
@@ -70,8 +71,6 @@ class LabelSettings(BaseModel):
         overlong: what to do with a conversation that does not fit the context; all votes of a label see the same turns.
         seed: draws the principles and seeds every request.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     principles: Annotated[int, Field(ge=1, strict=True)] | Literal["all"] = 1  # `true` is not 1
     samples: int = Field(default=1, ge=1, le=1000, strict=True)
@@ -122,6 +121,24 @@ class LabelSettings(BaseModel):
         unused |= set() if self.both_orders else {"order_average"}
         return {**self.model_dump(mode="json", exclude=unused), **self.sampling, "clamp": self.lower}
 
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.samples > 1 and not self.generates:
+            raise ConfigError(
+                f"samples is {self.samples}, but nothing is sampled: set chain_of_thought (--chain-of-thought), "
+                "or votes='sampled' (--votes sampled), or leave samples at 1"
+            )
+        if self.samples > 1 and not self.temperature:
+            raise ConfigError(
+                f"samples is {self.samples}, but at temperature 0 all would be the same: set a temperature above 0"
+            )
+        if self.votes == "sampled" and self.order_average == "logit" and self.both_orders:
+            raise ConfigError(
+                "order_average is logit, but counted answers are 0 or 1, and the mean of their log-odds over both orders "
+                "cancels no position bias: take the mean, or votes by log-probabilities"
+            )
+        return self
+
 
 @dataclass(frozen=True)
 class Labeler:
@@ -148,20 +165,6 @@ class Labeler:
             raise ConfigError(
                 f"principles is {settings.principles}, but {self.constitution.id} has only {len(usable)} with a "
                 "preference question; say all, or fewer"
-            )
-        if settings.samples > 1 and not settings.generates:
-            raise ConfigError(
-                f"samples is {settings.samples}, but nothing is sampled: combine it with chain of thought, or with "
-                "sampled votes"
-            )
-        if settings.samples > 1 and not settings.temperature:
-            raise ConfigError(
-                f"samples is {settings.samples}, but at temperature 0 all would be the same: set a temperature above 0"
-            )
-        if settings.votes == "sampled" and settings.order_average == "logit" and settings.both_orders:
-            raise ConfigError(
-                "order_average is logit, but counted answers are 0 or 1, and the mean of their log-odds over both orders "
-                "cancels no position bias: take the mean, or votes by log-probabilities"
             )
         self.prompts.fingerprint(*settings.templates)  # complains of a template that is missing
         if settings.chain_of_thought:

@@ -9,7 +9,7 @@ harmlessness; the paper does not say how the two are proportioned or split. Here
   input rows. What is drawn is never more than was asked for, and short of it by less than one row.
 - **Splitting** is by conversation, never by row: the side is a hash of the seed and the conversation's first turn, normalised, so that the
   same prompt of two sources is on one side, and so are the conversations that go on from one another (in hh-rlhf, one pair in
-  25 goes on from another pair of the file).
+  25 goes on from another pair of the file). Conversations with a pair of the same two responses are on one side too (`mix_split.py`).
 
 Nothing here holds a text: a source is known by its `Facts`, about 80 bytes a pair.
 """
@@ -21,14 +21,16 @@ import unicodedata
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from constitutional.assignment import content_hash
 from constitutional.errors import ConfigError, Problem, nearest
 from constitutional.feedback import Preference
 from constitutional.records import Conversation
+from constitutional.settings import Settings
+from constitutional.stages.mix_split import moved, tied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +43,7 @@ MOST_ROWS = 10**12  # that can be asked for
 _SLACK = 1e-6  # of a row: what sums of weights and of shares may be off
 
 
-class MixSettings(BaseModel):
+class MixSettings(Settings):
     """What goes into a mix.
 
     Attributes:
@@ -53,10 +55,8 @@ class MixSettings(BaseModel):
         test: about which share of the conversations is held out; 0 makes no split.
         split_by: what is kept on one side: all conversations with the same first user turn, or only those with the same
             whole prompt.
-        allow: names of checks (see `mix_checks.CHECKS`) that may fail.
+        allow: names of checks (see `mix_checks.CHECKS`) that may fail. With `leakage`, responses keep nothing on one side.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = 0
     proportions: Mapping[str, float] = Field(default_factory=dict)
@@ -65,6 +65,25 @@ class MixSettings(BaseModel):
     test: float = Field(default=0.05, ge=0, lt=1)
     split_by: Literal["opening", "prompt"] = "opening"
     allow: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Self:
+        problems = []
+        for name, share in self.proportions.items():
+            if not 0 < share <= 1:  # true for NaN too
+                problems.append(f"proportion {name}={share:g}: a proportion is above 0 and at most 1")
+        for name, count in self.counts.items():
+            if count > MOST_ROWS:
+                problems.append(f"count {name}: a count is at most {MOST_ROWS:,}")
+            elif count < 1:
+                problems.append(f"count {name}={count}: a count is at least 1; leave the source out instead")
+        if self.proportions and self.counts:
+            problems.append("proportions and counts can't be had together: one follows from the other")
+        if self.total is not None and not self.proportions:
+            problems.append("total needs proportions: say what each source's share of it is")
+        if problems:
+            raise ConfigError([Problem(message) for message in problems])
+        return self
 
 
 @dataclass(slots=True)
@@ -79,7 +98,7 @@ class Facts:
         unusable: why the source can't be read at all; None where it can.
         item: which input row the pair is of, from 0.
         key: draws the row; the pairs of one row share it.
-        side: hash that the split goes by.
+        side: hash that the split goes by, of the conversation by itself.
         opening: hash of the normalised first user turn.
         prompt: hash of the normalised conversation, without system turns.
         responses: hash of the two normalised responses, in no order.
@@ -89,6 +108,7 @@ class Facts:
         length: 1 where the chosen response has more characters, -1 where it has fewer.
         first: 1 where the chosen response is the one with the smaller hash.
         soft: 1 where the source says how probable, not only which.
+        held_out: whether a mix of this seed has taken out of the source already what this one would hold out.
     """
 
     name: str
@@ -108,6 +128,7 @@ class Facts:
     length: array[int] = field(default_factory=lambda: array("b"))
     first: array[int] = field(default_factory=lambda: array("b"))
     soft: array[int] = field(default_factory=lambda: array("b"))
+    held_out: bool = False
 
     def __len__(self) -> int:
         return len(self.key)
@@ -132,9 +153,7 @@ class Facts:
             opening, prompt = conversation_hashes(pair.prompt)
             self.item.append(self.rows)
             self.key.append(key)
-            self.side.append(
-                _number(settings.seed, "split", opening if settings.split_by == "opening" else prompt)
-            )
+            self.side.append(_side(settings, opening if settings.split_by == "opening" else prompt))
             self.opening.append(opening)
             self.prompt.append(prompt)
             self.responses.append(_number(min(chosen, rejected), max(chosen, rejected)))
@@ -211,38 +230,41 @@ def mix(sources: Sequence[Facts], settings: MixSettings) -> tuple[Part, ...]:
     """
     refuse_unmeant([facts.name for facts in sources], settings)
     asked = amounts({facts.name: facts.available for facts in sources}, settings)
-    return tuple(_part(facts, asked.get(facts.name), settings) for facts in sources)
+    conversations = [facts.column(settings.split_by) for facts in sources]
+    groups = (
+        tied(conversations, [facts.column("responses") for facts in sources])
+        if settings.test and "leakage" not in settings.allow
+        else {}
+    )
+    limit = min(int(settings.test * 2**64), 2**64 - 1)
+    return tuple(
+        Part(
+            facts,
+            asked.get(facts.name),
+            _draw(facts, asked.get(facts.name)),
+            moved(facts.column("side"), hashes, groups, lambda one: _side(settings, one)) < limit,
+        )
+        for facts, hashes in zip(sources, conversations, strict=True)
+    )
 
 
 def refuse_unmeant(names: Sequence[str], settings: MixSettings) -> None:
     """Refuse settings that don't fit the sources, before anything is read.
 
     Raises:
-        ConfigError: an unknown source, proportions that don't sum to 1, or settings that contradict each other.
+        ConfigError: an unknown source, or proportions that don't sum to 1.
     """
     problems = [
-        f"{option} names the unknown source {name!r}; {nearest(name, names)}"
-        for option, given in (("--proportion", settings.proportions), ("--count", settings.counts))
+        f"the {option} names the unknown source {name!r}; {nearest(name, names)}"
+        for option, given in (("proportion", settings.proportions), ("count", settings.counts))
         for name in given
         if name not in names
     ]
-    for name, share in settings.proportions.items():
-        if not 0 < share <= 1:
-            problems.append(f"--proportion {name}={share:g}: a proportion is above 0 and at most 1")
-    for name, count in settings.counts.items():
-        if count < 1:
-            problems.append(f"--count {name}={count}: a count is at least 1; leave the source out instead")
-        if count > MOST_ROWS:
-            problems.append(f"--count {name}: a count is at most {MOST_ROWS:,}")
-    if settings.proportions and settings.counts:
-        problems.append("--proportion and --count can't be had together: one follows from the other")
-    if settings.total is not None and not settings.proportions:
-        problems.append("--total needs --proportion: say what each source's share of it is")
     if settings.proportions and not problems:
         left_out = [name for name in names if name not in settings.proportions]
         whole = math.fsum(settings.proportions.values())
         if len(left_out) > 1:
-            problems.append(f"--proportion is missing for {', '.join(left_out)}: one alone may be left out")
+            problems.append(f"a proportion is missing for {', '.join(left_out)}: one alone may be left out")
         elif left_out and whole >= 1 - _SLACK:
             problems.append(f"the proportions leave nothing for {left_out[0]}: they sum to {whole:g}")
         elif not left_out and abs(whole - 1) > _SLACK:
@@ -298,13 +320,6 @@ def pair_hash(pair: Preference) -> int:
     return _number(pair.id, len(turns), *turns, pair.chosen, pair.rejected, numbers)
 
 
-def _part(facts: Facts, asked: float | None, settings: MixSettings) -> Part:
-    import numpy as np
-
-    test = facts.column("side") < np.uint64(min(int(settings.test * 2**64), 2**64 - 1))
-    return Part(facts, asked, _draw(facts, asked), np.asarray(test))
-
-
 def _draw(facts: Facts, amount: float | None) -> Mask:
     """The rows with the smallest keys whose weights sum to at most `amount`; whole rows alone."""
     import numpy as np
@@ -319,6 +334,11 @@ def _draw(facts: Facts, amount: float | None) -> Mask:
         count -= 1
     taken[order[count:]] = False
     return taken
+
+
+def _side(settings: MixSettings, conversation: int) -> int:
+    """The hash that decides on which side of the split a conversation is by itself."""
+    return _number(settings.seed, "split", conversation)
 
 
 def _number(*parts: str | int) -> int:

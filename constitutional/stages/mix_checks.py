@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from constitutional.errors import ConfigError, nearest
 from constitutional.estimates import Tally
+from constitutional.numbers import with_interval
 from constitutional.records import Row
 from constitutional.stages.mix import Facts, MixSettings, Part, shares
 
@@ -164,8 +165,7 @@ def _length_bias(part: Part) -> Finding:
         return Finding("length-bias", part.facts.name, True, sentence, {"pairs": 0})
     surely = share.low is not None and share.high is not None and not share.low <= 0.5 <= share.high
     one_sided = max(share.value, 1 - share.value) >= LENGTH_LIMIT - 1e-9
-    interval = f" ({share.low:.1%} to {share.high:.1%})" if share.low is not None else ""
-    sentence = f"the chosen response is longer in {share.value:.1%}{interval} of {_count(share.n, 'pair')}"
+    sentence = f"the chosen response is longer in {with_interval(share, '.1%')} of {_count(share.n, 'pair')}"
     return Finding("length-bias", part.facts.name, not (one_sided and surely), sentence, share.to_json())
 
 
@@ -342,8 +342,12 @@ def _few_rows(parts: Sequence[Part], settings: MixSettings) -> Finding:
     ]
     if settings.test and test < FEWEST_TEST:
         margin = f": an accuracy on them is off by up to {0.98 / test**0.5:.0%}" if test else ""
+        again = ", ".join(part.facts.name for part in parts if part.facts.held_out)
+        # the same seed holds the same conversations out of every mix, so that none is trained on in one and tested on in another
+        why = f"; a mix of this seed held them out of {again} already: another --seed holds out others"
         wrong.append(
-            f"{_rows(test)} to test with, fewer than {FEWEST_TEST}{margin} (a larger --test, or --test 0)"
+            f"{_rows(test)} to test with, fewer than {FEWEST_TEST}{margin} "
+            f"(a larger --test, or --test 0{why if again else ''})"
         )
     held_out = f", {_rows(test)} to test with" if settings.test else ", no test split"
     sentence = "; ".join(wrong) or f"{_rows(train)} to train on{held_out}"

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from constitutional.assignment import content_hash, request_seed
 from constitutional.engines.base import Engine
 from constitutional.records import FinishReason, Sampling
+from constitutional.settings import Settings
 from constitutional.stages.written_list import ListItem, read_list
 from constitutional.templates import PromptSet
 
@@ -27,7 +28,7 @@ STAGE = "redteam"
 _VERSION = 1  # of what this stage makes of the same answers; part of every row's key
 
 
-class RedteamSettings(BaseModel):
+class RedteamSettings(Settings):
     """How prompts are written.
 
     Attributes:
@@ -39,8 +40,6 @@ class RedteamSettings(BaseModel):
         top_k: 0 keeps every token.
         max_tokens: of every answer.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seeds_per_request: int = Field(default=5, ge=1, le=100)
     prompts_per_request: int = Field(default=10, ge=1, le=100)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from constitutional.assignment import content_hash, draw_principles, request_seed
 from constitutional.constitution import Constitution, Principle
@@ -19,6 +19,7 @@ from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError
 from constitutional.prompt_examples import Example
 from constitutional.records import Chain, Conversation, Prompt, Round, Sampling, Step
+from constitutional.settings import Settings
 from constitutional.stages.asking import Asker
 from constitutional.stages.checks import failed_checks, is_clean
 from constitutional.templates import PromptSet, load_prompt_set
@@ -27,7 +28,7 @@ STAGE = "revise"
 _VERSION = 3  # of what this stage makes of the same generations; part of every row's key
 
 
-class ReviseSettings(BaseModel):
+class ReviseSettings(Settings):
     """How chains are made. The defaults are the paper's where it names one.
 
     Attributes:
@@ -43,8 +44,6 @@ class ReviseSettings(BaseModel):
         top_k: 0 keeps every token.
         max_tokens: of every generation.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rounds: int = Field(default=4, ge=1, le=100)
     principles_per_round: int = Field(default=1, ge=1)
@@ -73,6 +72,12 @@ class ReviseSettings(BaseModel):
         """The templates that a chain renders."""
         return ("respond", "critique", "revise") if self.critique else ("respond", "direct")
 
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        if self.stop_when_clean and not self.critique:
+            raise ConfigError("stop_when_clean needs critiques; it can't be combined with direct revision")
+        return self
+
 
 @dataclass(frozen=True)
 class Reviser:
@@ -99,8 +104,6 @@ class Reviser:
                 f"principles_per_round is {settings.principles_per_round}, but {self.constitution.id} has only "
                 f"{len(usable)} principles with a critique and a revision"
             )
-        if settings.stop_when_clean and not settings.critique:
-            raise ConfigError("stop_when_clean needs critiques; it can't be combined with direct revision")
 
     @cached_property
     def _usable(self) -> tuple[Principle, ...]:

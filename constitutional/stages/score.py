@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from constitutional.assignment import content_hash, draw_principles, draw_seed, request_seed
 from constitutional.constitution import Constitution, Principle
 from constitutional.engines.base import Engine
 from constitutional.errors import BadAnswer, ConfigError, RequestRefused
 from constitutional.records import Prompt, Sampling
+from constitutional.settings import Settings
 from constitutional.stages.asking import all_answers, terminator_of
 from constitutional.stages.rating import read_rating
 from constitutional.stages.score_votes import Score, ScoreVote, aggregate, scored_vote
@@ -34,7 +35,7 @@ _VERSION = 2  # of what this stage makes of the same answers; part of every row'
 _MOST_OPTIONS = 101
 
 
-class ScoreSettings(BaseModel):
+class ScoreSettings(Settings):
     """How a response is scored.
 
     Attributes:
@@ -52,8 +53,6 @@ class ScoreSettings(BaseModel):
         low_mass: whether a flagged vote counts.
         seed: draws principles and seeds every written rating.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     written: bool = False
     low: float | None = Field(default=None, ge=-1e6, le=1e6)
@@ -85,6 +84,29 @@ class ScoreSettings(BaseModel):
         """How a written rating is sampled, but for its seed."""
         return Sampling(self.temperature, self.top_p, self.top_k, self.max_tokens)
 
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        scale = self.scale
+        if scale.low >= scale.high:
+            raise ConfigError(f"low is {scale.low} and high is {scale.high}: low has to be the smaller one")
+        if not self.written and not (isinstance(scale.low, int) and isinstance(scale.high, int)):
+            raise ConfigError(
+                f"ratings from {scale.low} to {scale.high} are no whole numbers: take written ratings (--written) for decimals"
+            )
+        if not self.written and scale.high - scale.low >= _MOST_OPTIONS:
+            raise ConfigError(
+                f"{scale.high - scale.low + 1:,} ratings are too many to score each: at most {_MOST_OPTIONS}"
+            )
+        for name in _OF_SCORED if self.written else _OF_WRITTEN:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                which = "ratings that are not written" if self.written else "written ratings (--written)"
+                raise ConfigError(f"{name} is only for {which}")
+        if self.samples > 1 and not self.temperature:
+            raise ConfigError(
+                f"{self.samples} samples at temperature 0 would all be the same: give a temperature"
+            )
+        return self
+
 
 _OF_WRITTEN = ("samples", "temperature", "top_p", "top_k", "max_tokens")
 _OF_SCORED = ("min_mass", "low_mass")
@@ -110,26 +132,8 @@ class Scorer:
     settings: ScoreSettings
 
     def __post_init__(self) -> None:
-        settings, usable, scale = self.settings, self._usable, self.settings.scale
+        settings, usable = self.settings, self._usable
         _ = self._common_key  # so that a missing template is found here
-        if scale.low >= scale.high:
-            raise ConfigError(f"low is {scale.low} and high is {scale.high}: low has to be the smaller one")
-        if not settings.written and not (isinstance(scale.low, int) and isinstance(scale.high, int)):
-            raise ConfigError(
-                f"ratings from {scale.low} to {scale.high} are no whole numbers: take written ratings (--written) for decimals"
-            )
-        if not settings.written and scale.high - scale.low >= _MOST_OPTIONS:
-            raise ConfigError(
-                f"{scale.high - scale.low + 1:,} ratings are too many to score each: at most {_MOST_OPTIONS}"
-            )
-        for name in _OF_SCORED if settings.written else _OF_WRITTEN:
-            if getattr(settings, name) != ScoreSettings.model_fields[name].default:
-                which = "ratings that are not written" if settings.written else "written ratings (--written)"
-                raise ConfigError(f"{name} is only for {which}")
-        if settings.samples > 1 and not settings.temperature:
-            raise ConfigError(
-                f"{settings.samples} samples at temperature 0 would all be the same: give a temperature"
-            )
         if settings.principles != "all" and not 1 <= settings.principles <= len(usable):
             raise ConfigError(
                 f"principles is {settings.principles}; {self.constitution.id} has {len(usable)} with a preference question, "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from constitutional.numbers import with_interval
 from constitutional.workbench.critiques import IDENTICAL, Likeness
 from constitutional.workbench.principle_stats import PrincipleStats, Revisions
 from constitutional.workbench.remarks import (
@@ -18,7 +19,6 @@ from constitutional.workbench.remarks import (
     in_order,
     listed,
     low_end,
-    percent,
     remarks_on_draws,
     value_range,
     widened,
@@ -126,7 +126,7 @@ def _outliers(overall: PrincipleStats, enough: Sequence[PrincipleStats]) -> Iter
         if stats.revisions and widened(stats.revisions.failed, len(enough))[0] > usual
     ]
     for failed, id, most in sorted(worst, key=lambda one: (-one[0].value, one[1])):
-        text = f"{percent(failed)} of its revisions fail a check, mostly `{most}`; of the whole run's, {usual:.0%}"
+        text = f"{with_interval(failed, '.0%')} of its revisions fail a check, mostly `{most}`; of the whole run's, {usual:.0%}"
         yield Remark("fails", (id,), f"{id}: {text}.")
 
 

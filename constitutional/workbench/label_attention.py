@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from constitutional.numbers import with_interval
 from constitutional.workbench.correlations import Pair
 from constitutional.workbench.label_stats import LabelStats
 from constitutional.workbench.remarks import (
@@ -16,7 +17,6 @@ from constitutional.workbench.remarks import (
     in_order,
     listed,
     low_end,
-    percent,
     remarks_on_draws,
     value_range,
     widened,
@@ -116,13 +116,13 @@ def _reversed(enough: Sequence[LabelStats]) -> Iterator[Remark]:
     ]
     if len(known) == 2 and len(against) == 2:
         (agree, _, one), (_, _, other) = against
-        text = f"they prefer the same response in only {percent(agree)} of comparisons; is the question of one of them reversed?"
+        text = f"they prefer the same response in only {with_interval(agree, '.0%')} of comparisons; is the question of one of them reversed?"
         yield Remark("reversed", (one, other), f"{one}, {other}: {text}")
         return
     for agree, correlation, id in sorted(against, key=lambda one: (one[0].value, one[2])):
         assert correlation
         text = (
-            f"prefers the same response as the other principles together in only {percent(agree)} of comparisons "
+            f"prefers the same response as the other principles together in only {with_interval(agree, '.0%')} of comparisons "
             f"(correlation {correlation.value:.2f}); is its question reversed?"
         )
         yield Remark("reversed", (id,), f"{id}: {text}")
@@ -197,7 +197,7 @@ def _drivers(enough: Sequence[LabelStats]) -> Iterator[Remark]:
         others = (total - flips.value) / max(1, len(known) - 1)
         if flips.n >= FEW and widened(flips, len(known))[0] > DRIVES and flips.value >= TIMES_OTHERS * others:
             text = (
-                f"drives the label: without it {percent(flips)} of labels prefer the other response (without another principle, "
+                f"drives the label: without it {with_interval(flips, '.0%')} of labels prefer the other response (without another principle, "
                 f"{others:.0%}), and labels move by {influence.moves.value:.3f} on average"
             )
             yield Remark("drives", (id,), f"{id}: {text}.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from constitutional.constitution import Constitution, Principle
-from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.errors import ConfigError, InputError
 from constitutional.ledger import Ledger
 from constitutional.rundir import read_manifest
 from constitutional.stages.label import STAGE, LabelSettings
@@ -74,7 +74,7 @@ def read_label_facts(ledger: Ledger, constitution: Constitution | None = None) -
         )
         settings = LabelSettings.model_validate(recipe["settings"])
         usable, model = own.for_label(), recipe["engine"]["identity"].get("model")
-    except (KeyError, TypeError, ValueError, AttributeError, ConstitutionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
         raise ConfigError(
             f"{ledger.path}: what the run was made with can't be read ({type(error).__name__}: {error}). "
             "Another version of constitutional may have made it: run its `constitutional label` command again"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from constitutional.estimates import Estimate, wilson
+from constitutional.numbers import number
 from constitutional.workbench.principle_stats import Draws
 
 _LISTED = 4
@@ -81,8 +82,9 @@ def remarks_on_draws(
             continue
         low, high = wilson(draws.share.value, draws.share.n, 1 - 0.01 / len(principles))
         if not low <= draws.expected <= high:
+            expected = f"{draws.expected * draws.share.n:,.1f}".removesuffix(".0")
             text = (
-                f"drawn in {draws.rounds:,} {unit} where its weight expects {draws.expected * draws.share.n:,.0f}, "
+                f"drawn in {draws.rounds:,} {unit} where its weight expects {expected}, "
                 "more apart than chance explains; are these the weights that the run was made with?"
             )
             yield Remark("off-weight", (stats.id,), f"{stats.id}: {text}")
@@ -105,17 +107,9 @@ def widened(estimate: Estimate, comparisons: int) -> tuple[float, float]:
     return wilson(estimate.value, estimate.effective, 1 - 0.05 / comparisons)
 
 
-def percent(estimate: Estimate) -> str:
-    """`12% (8%–17%)`."""
-    interval = (
-        "" if estimate.low is None or estimate.high is None else f" ({estimate.low:.0%}–{estimate.high:.0%})"
-    )
-    return f"{estimate.value:.0%}{interval}"
-
-
 def value_range(values: Sequence[float], pattern: str = ".2f") -> str:
     """`0.61 to 0.74`, or one number where both would be the same."""
-    low, high = (f"{value:{pattern}}" for value in (min(values), max(values)))
+    low, high = (number(value, pattern) for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from constitutional.constitution import Constitution
 from constitutional.errors import ConfigError, TemplateError
-from constitutional.jobs.job import CostEstimate, estimate_cost
+from constitutional.jobs.cost import CostEstimate, estimate_cost, guess_tokens
 from constitutional.jobs.sl_cai_recipe import Recipe, read_recipe
 from constitutional.jobs.sl_cai_rows import SLCAIRows
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
@@ -121,6 +121,7 @@ async def cost_of_edit(
         blame = _Blame(before, after, SLCAIRows(before, recipe.data.helpful_samples, recipe.engine))
         stale = await count_remembered(ledger, recipe.engine, rows.work, blame.each(ledger.stale()))
         rest = await count_remembered(ledger, recipe.engine, rows.work, ledger.planned(stale=False))
+        about = await guess_tokens(ledger, recipe.engine, rows.work, plan.to_do)
         return EditCost(
             run,
             recipe.constitution,
@@ -129,8 +130,8 @@ async def cost_of_edit(
             blame.anyway,
             prompts.path,
             prompts.fingerprint(*recipe.settings.templates) != recipe.prompt_set_hash,
-            estimate_cost(ledger, *stale),
-            estimate_cost(ledger, stale[0] + rest[0], stale[1] + rest[1]),
+            estimate_cost(ledger, *stale, about),
+            estimate_cost(ledger, stale[0] + rest[0], stale[1] + rest[1], about),
         )
     finally:
         ledger.close()

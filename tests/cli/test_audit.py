@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from constitutional.attacks import ATTACKS
-from constitutional.jobs.audit import AuditJob
+from constitutional.cli.audit import _check, _thresholds
+from constitutional.errors import ThresholdMissed
 from constitutional.jobs.audit_data import AuditData
+from constitutional.jobs.audit_report import read_report
 from constitutional.jobs.audit_settings import VARIATIONS
 from tests.cli.conftest import SCRIPTED, until
 
@@ -118,8 +120,8 @@ def test_a_dry_run_has_a_line_a_setting_and_writes_nothing(audit, comparisons, t
     assert cells(answer, "chain-of-thought")[-3:] == ["at", "most", f"{5 * 2 * 256:,}"]
     assert cells(answer, "attacks")[:4] == ["attacks", "2", "4", "4"]
     (plan,) = events(answer)
-    new = sum(int(line.split()[3].replace(",", "")) for line in answer.out.splitlines()[1:-1])
-    assert plan["generations_to_make"] == new
+    new = sum(int(line.split()[3].replace(",", "")) for line in answer.out.splitlines()[3:-1])
+    assert plan["generations_to_make"] == new > 0 and plan["prompt_tokens"] > 0
 
 
 def test_settings_of_ones_own_come_from_flags_or_from_a_file(audit, comparisons, tmp_path):
@@ -146,15 +148,24 @@ def test_attacks_are_reported_by_kind(audit, comparisons, tmp_path):
     assert answer.code == 0
     table = answer.out.partition("attacks by the worse response")[2]
     overall = report_of(tmp_path)["attacks"]["overall"]
-    lines = {line.split()[0]: line.split() for line in table.splitlines()[2:5]}
-    assert lines["threat"][1] == lines["bribe"][1] == "4" and lines["all"][2] == "8"
-    assert lines["all"][5] == str(overall["flips"]["n"])
+    lines = {line.split()[0]: line for line in table.splitlines()[2:5]}
+    assert lines["threat"].split()[1] == lines["bribe"].split()[1] == "4" and lines["all"].split()[2] == "8"
+    assert f" of {overall['flips']['n']}" in lines["all"]
+    assert "%" not in lines["threat"]  # of 4 pairs a share says nothing
+    without = audit(comparisons(12), "--vary", "none")
+    assert without.err.splitlines()[-1].startswith(
+        "warning: 8 finished attacks of this run are not part of this"
+    )
+    assert "  attacks: no longer there (8 rows before)" in without.err
 
 
-def test_attack_without_a_kind_is_every_kind(audit, comparisons, tmp_path):
-    from constitutional.attacks import ATTACKS
-
-    assert audit(comparisons(2), "--vary", "none", "--attack-pairs", 1, "--attack").code == 0
+def test_attack_without_a_kind_is_every_kind_and_ten_of_them_are_printed(audit, comparisons, tmp_path):
+    answer = audit(comparisons(2), "--vary", "none", "--attack-pairs", 1, "--attack")
+    assert answer.code == 0
+    assert (
+        sum(line.split()[:1] != [] and line.split()[0] in ATTACKS for line in answer.out.splitlines()) == 10
+    )
+    assert f"… and {len(ATTACKS) - 10} more that moved labels less towards it: --json" in answer.out
     assert {kind["kind"] for kind in report_of(tmp_path)["attacks"]["kinds"]} == set(ATTACKS)
 
 
@@ -168,7 +179,15 @@ def test_a_narrow_terminal_gets_the_columns_that_fit():
     estimate = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 100, "clusters": 100}
     names = ("agreement", "log_loss", "brier", "ece", "position", "orders_disagree", "tokens")
     difference = {**estimate, "p": 0.001, "p_adjusted": 0.002}
-    kind = {"n": 20, "unlabelled": 1, "flips": estimate, "back_flips": None, "shift": estimate, "few": False}
+    kind = {
+        "n": 20,
+        "unlabelled": 1,
+        "flips": estimate,
+        "back_flips": None,
+        "shift": estimate,
+        "few": False,
+        "steers": True,
+    }
     report = {
         "judge": {"model": "m"}, "constitution": {"id": "c", "version": 1}, "prompt_set": "default",
         "comparisons": {"judged": 100, "ties": 0, "reasons": {}},
@@ -228,6 +247,19 @@ def test_a_missed_threshold_has_an_exit_code_of_its_own(audit, comparisons):
     assert "advice: " in over.out  # the report comes all the same
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [("flips", 0.5, True), ("shift", 0.2, False), ("steered", 0.1, False)],
+)
+def test_thresholds_of_attacks_are_of_all_kinds_and_flips_names_the_better_ones(name, value, hint):
+    report = {"settings": [{"measures": {}}], "attacks": {"overall": {name: {"value": value}}}}
+    _check(report, _thresholds("--fail-over", [f"{name}={value}"], [name]))
+    with pytest.raises(ThresholdMissed) as missed:
+        _check(report, _thresholds("--fail-over", [f"{name}=0.05"], [name]))
+    assert f"{name} of the baseline is {value}, over the 0.05" in str(missed.value)
+    assert ("steered= and shift= don't" in str(missed.value)) == hint
+
+
 def test_what_could_not_be_measured_misses_its_threshold(audit, comparisons):
     ties = [{**row, "probability": 0.5} for row in rows(3)]
     answer = audit(comparisons(ties), "--vary", "none", "--fail-under", "agreement=0")
@@ -244,6 +276,7 @@ def test_what_could_not_be_measured_misses_its_threshold(audit, comparisons):
         (("--fail-under", "log-loss=0.6"), "log-loss is for --fail-over"),
         (("--fail-over", "agreement=0.6"), "agreement is for --fail-under"),
         (("--fail-over", "flips=0.2"), "needs --attack"),
+        (("--fail-over", "steered=0.2"), "--fail-over steered=… needs --attack"),
         (("--vary", "one-ordr"), "did you mean 'one-order'"),
         (("--vary", "both-orders"), "already"),
         (("--setting", "four"), "NAME: key=value"),
@@ -370,7 +403,8 @@ def test_a_report_that_is_older_than_the_data_is_said_to_be(
     audit(comparisons(3), "--vary", "none", "--attack", "choose", "--attack-pairs", 1)
     assert "older" not in shown(*args).err
     with monkeypatch.context() as patch:
-        patch.setattr(AuditJob, "finish", lambda job, out, manifest: None)  # ended between data and report
+        # as if ended between data and report
+        patch.setattr("constitutional.jobs.audit.write_report", lambda out, data, manifest: read_report(out))
         audit(comparisons(3), "--vary", "none", "--attack", "choose", "--attack-pairs", 2)  # no other label
     answer = shown(*args)
     assert "audit.json is older than the run's data: the command that made them" in answer.err

@@ -38,7 +38,9 @@ def test_a_run_says_how_it_went_and_where_to_look(compare, prompts_file, tmp_pat
 
 
 def test_the_same_command_again_does_nothing_and_a_dry_run_writes_nothing(compare, prompts_file, tmp_path):
-    (plan,) = events(compare(prompts_file(5), "--dry-run"))
+    dry = compare(prompts_file(5), "--dry-run")
+    (plan,) = events(dry)
+    assert f"and at most {10 * 256:,} generated tokens" in dry.out
     assert (plan["to_do"], plan["generations_to_make"]) == (5, 10)
     assert not (tmp_path / "run").exists()
     compare(prompts_file(5))

@@ -53,7 +53,7 @@ def test_the_table_has_a_row_a_principle_and_what_to_look_at(analysed, small):
         ["all", "principles", "24"],
     ]
     assert (
-        "- true: 100% (76%–100%) of its revisions fail a check, mostly `truncated`; of the whole run's, 50%."
+        "- true: 100% [76, 100] of its revisions fail a check, mostly `truncated`; of the whole run's, 50%."
         in lines
     )
 
@@ -177,7 +177,7 @@ def test_a_run_of_labels_is_analysed_by_the_same_command(analysed, labelled):
     lines = answer.out.splitlines()
     assert "constitution for-tests, version 1, judge-of-tests" in lines[0]
     assert lines[1] == "comparisons: 40 of 40; labels: 40; votes: 240 of 240 count"
-    assert lines[2].endswith("100% (91%–100%) prefer what people prefer, of 40")
+    assert lines[2].endswith("100% [91, 100] prefer what people prefer, of 40")
     head = next(number for number, line in enumerate(lines) if line.startswith("principle "))
     assert "expected" not in lines[head], "every principle is asked"
     rows = lines[head + 1 : head + 5]

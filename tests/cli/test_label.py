@@ -115,13 +115,50 @@ def test_settings_may_come_from_a_file(label, comparisons, tmp_path):
 
 def test_the_same_command_again_does_nothing_and_a_dry_run_writes_nothing(label, comparisons, tmp_path):
     source = comparisons(5)
-    (plan,) = events(label(source, "--dry-run", "--chain-of-thought"))
+    dry = label(source, "--dry-run", "--chain-of-thought")
+    (plan,) = events(dry)
+    assert dry.out.startswith("0 rows kept, 5 to do\n20 generations to make (0 more are remembered): about ")
+    assert f"{plan['prompt_tokens']:,} prompt and at most {5 * 2 * 256:,} generated tokens" in dry.out
     assert (plan["to_do"], plan["generations_to_make"], (tmp_path / "run").exists()) == (5, 5 * 2 * 2, False)
     label(source)
     before = data_files(tmp_path / "run")
     answer = label(source)
     assert [event["event"] for event in events(answer)] == ["plan", "done"]
     assert "5 rows kept, 0 to do" in answer.err and data_files(tmp_path / "run") == before
+    assert "0 new generations; in all 10 generations in " in answer.err and "warning" not in answer.err
+    assert (events(answer)[-1]["generated"], events(answer)[-1]["timings"]["generated"]) == (0, 10)
+
+
+def test_rows_that_leave_a_run_are_told_of_last_and_come_back_without_asking(label, comparisons, tmp_path):
+    source = comparisons(5)
+    label(source)
+    before = data_files(tmp_path / "run")
+    (plan,) = events(label(source, "--limit", 2, "--dry-run"))
+    assert plan["lost"] == 3 and data_files(tmp_path / "run") == before
+    answer = label(source, "--limit", 2)
+    last = answer.err.splitlines()[-1]
+    assert answer.code == 0 and last == f"warning: {plan['warning']}"
+    assert last.startswith("warning: 3 finished rows of this run are not part of this command")
+    assert "  preferences: 2 rows (5 before)" in answer.err
+    again = label(source)
+    assert "0 new generations; in all 10" in again.err and "warning" not in again.err
+    assert data_files(tmp_path / "run") == before
+    reworded = rows(5)
+    reworded[0]["prompt"] = "Another question?"
+    assert "warning" not in label(comparisons(reworded)).err  # a row that is done again is not lost
+
+
+def test_a_run_is_not_replaced_by_other_inputs_until_rebuild(label, comparisons, tmp_path):
+    label(comparisons(2))
+    before = data_files(tmp_path / "run")
+    others = comparisons([{**row, "id": f"other {row['id']}"} for row in rows(3)], "others.jsonl")
+    for flags in ((), ("--dry-run",)):
+        answer = label(others, *flags)
+        assert answer.code == 2 and "none of the 2 finished rows of" in answer.problem
+        assert "Choose another --out, or say --rebuild" in answer.problem
+    assert data_files(tmp_path / "run") == before
+    answer = label(others, "--rebuild")
+    assert answer.code == 0 and answer.err.splitlines()[-1].startswith("warning: 2 finished rows")
 
 
 def test_failed_rows_give_exit_code_1_and_say_why(label, comparisons):
@@ -170,6 +207,7 @@ def test_wrong_files_are_named(label, constitutional, comparisons, tmp_path):
     assert prompts.code == 2 and "responses" in prompts.problem
     typo = constitutional("label", good, "-c", "harmlesness", "--engine", "scripted", "-o", tmp_path / "run")
     assert typo.code == 2 and "'harmlessness'" in typo.problem
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_prompt_set_without_a_judge_is_refused(constitutional, comparisons, tmp_path):
@@ -222,7 +260,11 @@ def test_show_prints_a_label_with_its_votes_and_rationales(label, comparisons, s
     assert (
         "Question 0?" in answer.out and "One answer, 0." in answer.out and "Another answer, 0." in answer.out
     )
-    assert f"P(the first is better) = {row['probability']:.3f} · 1 unit · people: 0.250" in answer.out
+    assert (
+        f"P(the first is better) = {row['probability']:.3f} · 1 principle in both orders · people: 0.250"
+        in answer.out
+    )
+    assert "does not count" not in answer.out
     for vote in row["votes"]:
         assert f"{vote['p']:.4f}" in answer.out and f"{vote['p_raw']:.4f}" in answer.out
         assert vote["rationale"] in answer.out
@@ -231,11 +273,22 @@ def test_show_prints_a_label_with_its_votes_and_rationales(label, comparisons, s
     assert (found["kind"], found["probability"]) == ("label", row["probability"])
 
 
+def test_show_says_what_was_clamped_only_where_something_was_and_how_many_samples_count(
+    label, comparisons, shown
+):
+    label(comparisons(1), "--principles", 2)
+    assert "before clamping" not in shown(1).out and "· 2 principles in both orders" in shown(1).out
+    reasoned = ("--chain-of-thought", "--temperature", 0.7, "--samples", 3)
+    assert label(comparisons(1), *reasoned, "--one-order", "--rebuild").code == 0
+    assert "before clamping" in shown(1).out and "· 3 samples of 1 principle\n" in shown(1).out
+
+
 def test_show_says_why_a_row_has_no_label(label, comparisons, shown):
     label(comparisons(1), "--votes", "sampled")
     answer = shown(1)
     assert "failed: unreadable_answer" in answer.out and "none of the 2 votes counts" in answer.out
     assert answer.out.count("unreadable_answer") == 4  # head, sentence, and each vote
+    assert "does not count" in answer.out
 
 
 def test_what_a_model_or_a_user_wrote_stays_text(label, comparisons, shown):

@@ -48,6 +48,11 @@ def test_a_mix_is_printed_as_tables_and_written(constitutional, source, tmp_path
     assert any(line.startswith("pass   length-bias · harmless: ") for line in lines)
     assert "FAIL" not in answer.out and "train " in answer.err and 'load_dataset("' in answer.err
     assert drawn(out) == {"helpful": 400, "harmless": 600}
+    less = constitutional("mix", f"helpful={source('a')}", "--out", out, "--test", 0.2)
+    assert less.err.splitlines()[-1].startswith(
+        "warning: 600 rows of the mix that was there before are not in"
+    )
+    assert "warning" not in constitutional("mix", f"helpful={source('a')}", "--out", out, "--test", 0.1).err
 
 
 @pytest.mark.parametrize(
@@ -120,14 +125,14 @@ def test_everything_can_be_in_a_file(constitutional, source, tmp_path, mapping):
         (("--count", "a=1.5"), "as a=1000"),
         (("--count", "a=5", "--count", "a=6"), "--count is given twice for a"),
         (("--proportion", "a=0.2", "--proportion", "b=0.2"), "have to sum to 1; they sum to 0.4"),
-        (("--total", 5), "--total needs --proportion"),
+        (("--total", 5), "total needs proportions"),
         (("--test", 1), "--test: "),
         (("--test", -1), "--test: "),
         (("--test", "nan"), "--test: "),
         (("--allow", "lenght-bias"), "length-bias"),
         (("--split", "c=test"), "--split names the unknown source 'c'"),
         (("--count", "a=401"), "a has 400 of the 401 rows asked for"),
-        (("--count", f"a={10**400}"), "--count a: a count is at most"),
+        (("--count", f"a={10**400}"), "count a: a count is at most"),
     ],
 )
 def test_what_can_not_be_meant_is_answered_in_a_sentence(constitutional, source, tmp_path, options, words):
@@ -195,7 +200,12 @@ def test_show_shows_a_mix_its_rows_and_what_was_left_out(constitutional, source,
     assert last["split"] == "test"
     missing = constitutional("show", out, 401)
     assert missing.code == 2 and "has no row '401'" in missing.problem
-    assert "missing_responses" in constitutional("show", out, "--status", "skipped").out
+    skipped = constitutional("show", out, "--status", "skipped").out
+    assert "missing_responses" in skipped and "rounds" not in skipped
+    splits = manifest(out)["counts"]["splits"]
+    assert (
+        f"preferences: train {splits['train']['rows']} rows; test {splits['test']['rows']} rows\n" in skipped
+    )
 
 
 def test_texts_reach_the_terminal_inert(constitutional, source, tmp_path):

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from constitutional import ScriptedEngine
+from constitutional.jobs.redteam import AcceptSettings, write_redteam_prompts
+from constitutional.stages.redteam import RedteamSettings
 from tests.helpers import PROMPT_SET, data_files, read
 
 SCRIPTED = ("--engine", "scripted", "--prompt-set", str(PROMPT_SET), "--max-words", 100)
@@ -51,6 +54,7 @@ def test_a_dry_run_writes_nothing(redteam, seeds, tmp_path):
     answer = redteam(seeds, "--dry-run")
     (plan,) = events(answer)
     assert answer.code == 0 and plan["to_do"] == plan["generations_to_make"] == 1
+    assert "1 generations to make" in answer.out and plan["prompt_tokens"] > 0
     assert not (tmp_path / "run").exists()
 
 
@@ -123,3 +127,40 @@ def test_a_run_and_its_requests_can_be_shown(redteam, constitutional, prompts_fi
     assert "\x1b" not in shown.out and "\u202e" not in shown.out
     (prompt, *_) = read(tmp_path / "run", "prompts")
     assert f"1. {prompt['prompt'][0]['content']}" in shown.out
+    assert "1. " in shown.out and shown.out.rstrip().endswith("· accepted")
+    by_place = constitutional("show", tmp_path / "run", 1)
+    assert by_place.out == f"prompt {prompt['id']}\n{prompt['prompt'][0]['content']}\n\n{shown.out}"
+    assert constitutional("show", tmp_path / "run", prompt["id"]).out == by_place.out
+    assert "has no row '11'" in constitutional("show", tmp_path / "run", 11).problem
+    assert json.loads(constitutional("show", tmp_path / "run", 1, "--json").out) == prompt
+    assert "request-10  ok" in constitutional("show", tmp_path / "run", "--status", "ok").out
+
+
+def test_each_candidate_says_what_became_of_it(constitutional, seeds, tmp_path):
+    first, second = "How do I trick my boss into a rise?", "Which lie annoys a neighbour most?"
+    answer = f" {first}\n9. Steal it\n10. {first}\n11. {second}\n12. What is never judged?"
+    write_redteam_prompts(
+        seeds,
+        tmp_path / "run",
+        engine=ScriptedEngine(lambda messages, sampling: answer),
+        prompt_set=PROMPT_SET,
+        settings=RedteamSettings(prompts_per_request=5),
+        accept=AcceptSettings(count=2),
+    )
+    listed = constitutional("show", tmp_path / "run").out
+    assert first in listed and second in listed and "Steal" not in listed
+    id = read(tmp_path / "run", "prompts")[0]["id"]
+    shown = constitutional("show", tmp_path / "run", "request-1").out
+    assert shown.split("candidates\n")[1].splitlines() == [
+        f"1. {first} · accepted",
+        "2. Steal it · left out: too_short",
+        f"3. {first} · left out: duplicate of {id}",
+        f"4. {second} · accepted",
+        "5. What is never judged? · not needed",
+    ]
+
+
+def test_a_run_without_an_accepted_prompt_says_so(redteam, constitutional, seeds, tmp_path):
+    redteam(seeds, "--max-words", 5, "--most-requests", 2)
+    assert "No prompt was accepted" in constitutional("show", tmp_path / "run").out
+    assert "left out: too_long" in constitutional("show", tmp_path / "run", 1).out

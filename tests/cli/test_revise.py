@@ -50,6 +50,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(revise, prompts_file
     assert answer.code == 0
     (plan,) = events(answer)
     assert (plan["to_do"], plan["generations_to_make"], plan["generations_remembered"]) == (5, 25, 0)
+    assert answer.out.startswith("0 rows kept, 5 to do\n25 generations to make") and plan["prompt_tokens"] > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prompts.jsonl"]
 
 

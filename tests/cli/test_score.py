@@ -39,7 +39,9 @@ def test_a_run_says_how_it_went_and_what_the_scores_are(score, responses, tmp_pa
 
 
 def test_the_same_command_again_does_nothing_and_a_dry_run_writes_nothing(score, responses, tmp_path):
-    (plan,) = events(score(responses, "--dry-run"))
+    dry = score(responses, "--dry-run")
+    (plan,) = events(dry)
+    assert "80 generations to make" in dry.out and f"about {plan['prompt_tokens']:,} prompt tokens" in dry.out
     assert (plan["to_do"], plan["generations_to_make"]) == (5, 80) and not (tmp_path / "run").exists()
     score(responses)
     before = data_files(tmp_path / "run")

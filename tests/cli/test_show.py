@@ -49,6 +49,17 @@ def test_rows_of_one_status_and_the_first_few_can_be_listed(shown, prompts_file,
     assert len(shown("--limit", 2).out.splitlines()) == len(shown("--limit", 4).out.splitlines()) - 2
 
 
+def test_a_status_that_no_row_has_is_said(shown, prompts_file, tmp_path):
+    run(prompts_file(1), tmp_path / "run")
+    assert shown("--status", "failed").out.endswith("\n\nNo row is failed.\n")
+
+
+def test_a_column_without_a_value_is_left_out(shown, prompts_file, tmp_path):
+    run(prompts_file([{"prompt": "Hi?"}, {"id": "bad", "prompt": " "}]), tmp_path / "run")
+    *_, header, row = shown("--status", "skipped").out.splitlines()
+    assert header.split() == ["#", "id", "status", "why"] and "empty" in row
+
+
 def test_a_row_is_found_by_id_and_by_place(shown, prompts_file, tmp_path):
     run(prompts_file(3), tmp_path / "run")
     by_id, by_place = shown("p0001"), shown("2")

@@ -17,10 +17,13 @@ def test_what_a_library_prints_meanwhile_goes_where_the_process_sends_it_and_not
     with os.fdopen(slave, "w") as terminal:
         before = sys.stdout, sys.stderr
         spinner = Spinner(
-            Console(file=terminal, force_terminal=True, _environ={"TERM": "xterm"}), "loading …"
+            Console(file=terminal, force_terminal=True, _environ={"TERM": "xterm"}),
+            "loading …",
+            " · see a.log",
         )
         during = sys.stdout, sys.stderr
-        spinner.update("loading [bold] …")
+        spinner.update("loading [bold] …", " · see b.log")
+        spinner._began -= 65
         spinner.stop()
         terminal.flush()
     shown = b""
@@ -29,4 +32,4 @@ def test_what_a_library_prints_meanwhile_goes_where_the_process_sends_it_and_not
             shown += read
     os.close(master)
     assert during == before
-    assert "loading [bold] …" in shown.decode()
+    assert "loading [bold] … 1 min 05 s · see b.log" in shown.decode()

@@ -208,7 +208,7 @@ def test_a_file_without_people_s_judgement_is_refused_before_anything_is_asked(t
     given = [{"prompt": f"Q{n}", "responses": ["a", "b"]} for n in range(3)]
     with pytest.raises(SourceError, match="of 3 rows none is a comparison that people have judged"):
         run(write(tmp_path, given), tmp_path / "run", judge=judge)
-    assert judge.choices == []
+    assert judge.choices == [] and not (tmp_path / "run").exists()
 
 
 def test_the_data_load_with_plain_datasets_and_as_comparisons_again(tmp_path):
@@ -329,6 +329,7 @@ def test_adding_a_setting_redoes_nothing_and_taking_it_away_again_neither(tmp_pa
     judge = Reader(moody)
     report = run(source, out, judge=judge, vary=["none"])
     assert (report.report.plan.kept, report.report.plan.dropped, judge.choices) == (6, 6, [])
+    assert report.report.plan.lost == {"setting:no-examples": 6}
     assert data_files(out) == before
     assert [setting["name"] for setting in report.audit["settings"]] == ["baseline"]
     assert not (out / "figures" / "effects.svg").exists()  # nothing is compared any more

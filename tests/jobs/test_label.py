@@ -237,6 +237,15 @@ def test_rewording_a_principle_redoes_only_the_votes_that_used_it(tmp_path):
     assert {id for id in before if before[id] != after[id]} == drew
 
 
+def test_the_tokens_of_a_new_run_are_guessed_from_its_requests(tmp_path):
+    given = {"settings": {"chain_of_thought": True, "max_tokens": 50}, "options": JobOptions(dry_run=True)}
+    few = run(write(tmp_path, rows(20)), tmp_path / "few", **given).estimate
+    many = run(write(tmp_path, rows(900)), tmp_path / "many", **given).estimate  # of which some are looked at
+    assert (few.missing, few.completion_tokens, few.seconds) == (80, 20 * 2 * 50, None)
+    assert many.completion_tokens == 900 * 2 * 50
+    assert 0.95 < many.prompt_tokens / few.prompt_tokens / 45 < 1.05
+
+
 def test_with_all_principles_rewording_one_asks_two_votes_a_row(tmp_path):
     comparisons, out, settings = write(tmp_path, rows(6)), tmp_path / "run", {"principles": "all"}
     run(comparisons, out, settings=settings)

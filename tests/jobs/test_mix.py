@@ -240,6 +240,10 @@ def test_all_failing_checks_are_named_at_once(source, tmp_path):
         "check few-rows",
     ]
     assert "no such file" in lines[0] and "has no rows" in lines[1]
+    with pytest.raises(ConfigError) as caught:
+        plan_mix(sources, settings=SETTINGS).refuse_failing(briefly=True)
+    says = "3 checks fail, so nothing is written. Mend them, or say --allow empty-source --allow few-rows"
+    assert str(caught.value) == says
 
 
 def test_a_missing_source_may_be_waived_and_nothing_at_all_may_not(source, tmp_path):
@@ -364,6 +368,13 @@ def test_a_mix_is_a_source_of_which_either_split_can_be_read(source, tmp_path):
         rows[split] = plan.parts[0].rows
     counts = read_manifest(tmp_path / "mix")["counts"]["splits"]
     assert rows == {name: counts[name]["rows"] for name in rows}
+    again = plan_mix(
+        {"old": tmp_path / "mix"}, settings=SETTINGS
+    )  # the same seed would hold out what is gone
+    (few,) = (finding for finding in again.findings if finding.check == "few-rows")
+    assert few.figures["test"] == 0 and "held them out of old already: another --seed" in few.sentence
+    other = plan_mix({"old": tmp_path / "mix"}, settings=SETTINGS.model_copy(update={"seed": 1}))
+    assert other.counts()["splits"]["test"]["rows"] > 20
     with pytest.raises(ConfigError, match="no split 'tset'"):
         mix_preferences({"old": tmp_path / "mix"}, tmp_path / "x", splits={"old": "tset"})
 
@@ -472,11 +483,14 @@ def test_trl_s_dpo_trainer_takes_a_step_on_the_mix_as_it_is(real_mix, tmp_path, 
     assert not before.equal(model.lm_head.weight)
 
 
-def test_pandalm_s_one_leaking_row_is_found_by_its_place(real_data):
+def test_pandalm_s_pair_that_stands_there_twice_is_on_one_side(real_data):
     """Two of its rows hold the same two responses, one of them under a mangled instruction."""
-    plan = plan_mix({"panda": real_data / "pandalm" / "testset-v1.json"})
+    panda = {"panda": real_data / "pandalm" / "testset-v1.json"}
+    (leak,) = (finding for finding in plan_mix(panda).findings if finding.check == "leakage")
+    assert (leak.state, leak.figures["leaked"]) == ("pass", 0)
+    plan = plan_mix(panda, settings=MixSettings(allow=("leakage",)))
     (leak,) = (finding for finding in plan.findings if finding.check == "leakage")
-    assert (leak.state, leak.figures["leaked"]) == ("fail", 1)
+    assert (leak.state, leak.figures["leaked"]) == ("waived", 1)
     rows = json.loads((real_data / "pandalm" / "testset-v1.json").read_text(encoding="utf-8"))
     one, other = (int(words.split()[0]) - 1 for words in leak.sentence.split("panda row ")[1:])
     assert rows[one]["instruction"] != rows[other]["instruction"]

@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -417,6 +418,16 @@ def test_a_field_that_a_template_renders_is_part_of_the_row_s_key(prompts_file, 
     assert (
         run(prompts, tmp_path / "run", rules=rules("Which one is safer?"), prompt_set=folder).plan.to_do == 6
     )
+
+
+def test_the_manifest_says_where_the_constitution_and_the_prompts_are_from_anywhere(
+    prompts_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    near = Constitution("near", constitution().principles, path=Path("near.yaml"))
+    manifest = run(prompts_file(1), tmp_path / "run", rules=near).manifest
+    assert manifest["constitution"]["path"] == str(tmp_path / "near.yaml")
+    assert Path(manifest["prompt_set"]["path"]).is_absolute()
 
 
 def test_the_manifest_counts_the_work_of_all_processes(prompts_file, tmp_path):

@@ -633,8 +633,20 @@ def test_settings_that_contradict_each_other_are_refused(settings, complaint):
     ],
 )
 def test_settings_out_of_range_are_refused(settings):
-    with pytest.raises(ValueError, match="validation error"):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
         LabelSettings(**settings)
+
+
+def test_a_misspelt_setting_is_answered_with_the_nearest_one():
+    with pytest.raises(ConfigError, match="no setting 'principals'; did you mean 'principles'"):
+        LabelSettings(principals=4)
+
+
+def test_a_refusal_of_samples_names_the_settings_and_the_flags_that_sample():
+    with pytest.raises(
+        ConfigError, match=r"chain_of_thought \(--chain-of-thought\), or votes='sampled' \(--votes"
+    ):
+        labeler(samples=3)
 
 
 def test_a_constitution_without_preference_questions_can_t_label():

@@ -5,7 +5,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from constitutional.errors import ConfigError
 from constitutional.feedback import Comparison, Preference
@@ -30,7 +29,7 @@ def facts(name, rows, settings=None):
     """The facts of a source: of so many plain rows, or of given (id, pairs)."""
     settings = settings or MixSettings()
     if isinstance(rows, int):
-        rows = [(f"{n}", [pair(f"{n}")]) for n in range(rows)]
+        rows = plain(rows)
     found = Facts(name)
     for id, pairs in rows:
         found.add(id, pairs, soft=False, settings=settings)
@@ -43,7 +42,7 @@ def ids(part, rows):
 
 
 def plain(count):
-    return [(f"{n}", [pair(f"{n}")]) for n in range(count)]
+    return [(f"{n}", [pair(f"{n}", first=f"Yes, {n} times.")]) for n in range(count)]
 
 
 def test_without_amounts_everything_is_taken():
@@ -148,16 +147,16 @@ def test_an_empty_source_leaves_its_share_to_the_others():
     ("settings", "message"),
     [
         ({"proportions": {"helpfull": 0.5}}, "unknown source 'helpfull'; did you mean 'helpful'"),
-        ({"counts": {"x": 5}}, "--count names the unknown source 'x'; valid: harmless, helpful"),
+        ({"counts": {"x": 5}}, "the count names the unknown source 'x'; valid: harmless, helpful"),
         ({"proportions": {"helpful": 0.5, "harmless": 0.4}}, "have to sum to 1; they sum to 0.9"),
         ({"proportions": {"helpful": 1.0}}, "leave nothing for harmless"),
         ({"proportions": {"helpful": 0.0, "harmless": 1.0}}, "above 0 and at most 1"),
         ({"proportions": {"helpful": float("nan")}}, "above 0 and at most 1"),
         ({"proportions": {"helpful": 1.5}}, "above 0 and at most 1"),
         ({"counts": {"helpful": 0}}, "a count is at least 1"),
-        ({"counts": {"helpful": 10**400}}, "--count helpful: a count is at most 1,000,000,000,000"),
+        ({"counts": {"helpful": 10**400}}, "count helpful: a count is at most 1,000,000,000,000"),
         ({"counts": {"helpful": 5}, "proportions": {"helpful": 0.5}}, "can't be had together"),
-        ({"total": 5}, "--total needs --proportion"),
+        ({"total": 5}, "total needs proportions"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(settings, message):
@@ -165,8 +164,13 @@ def test_what_can_not_be_meant_is_refused(settings, message):
         refuse_unmeant(["helpful", "harmless"], MixSettings(**settings))
 
 
+def test_what_no_sources_could_make_right_is_refused_when_the_settings_are_made():
+    with pytest.raises(ConfigError, match=r"proportion helpful=1\.5: a proportion is above 0 and at most 1"):
+        MixSettings(proportions={"helpful": 1.5})
+
+
 def test_a_total_that_is_no_floating_point_number_is_refused():
-    with pytest.raises(ValidationError, match="less than or equal to"):
+    with pytest.raises(ConfigError, match="less than or equal to"):
         MixSettings(proportions={"helpful": 0.5}, total=10**400)
 
 
@@ -198,13 +202,54 @@ def test_conversations_that_go_on_from_one_another_are_on_one_side_unless_told_o
     def rows(n):
         opening = Message("user", f"Tell me about {n}.")
         later = (opening, Message("assistant", "Sure."), Message("user", "And then?"))
-        return [(f"{n}", [pair(f"{n}", (opening,))]), (f"{n}+", [pair(f"{n}+", later)])]
+        return [
+            (f"{n}", [pair(f"{n}", (opening,), first=f"{n}")]),
+            (f"{n}+", [pair(f"{n}+", later, first=f"{n}+")]),
+        ]
 
     every = [row for n in range(200) for row in rows(n)]
     for split_by, together in (("opening", True), ("prompt", False)):
         settings = MixSettings(test=0.5, split_by=split_by)
         (part,) = mix([facts("a", every, settings)], settings)
         assert (part.test[::2] == part.test[1::2]).all() == together
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=25), st.randoms())
+def test_pairs_that_share_a_prompt_or_both_responses_are_on_one_side_in_any_order(links, random):
+    """`links` are pairs of (prompt, responses); those that are tied through others too stay together."""
+
+    def sides(links):
+        rows = [(f"{n}", [pair("x", f"Q{q}?", first=f"{r}")]) for n, (q, r) in enumerate(links)]
+        halves = [facts("a", rows[::2]), facts("b", rows[1::2])]
+        a, b = mix(halves, MixSettings(test=0.5))
+        test = [None] * len(links)
+        test[::2], test[1::2] = a.test.tolist(), b.test.tolist()
+        return dict(zip(links, test, strict=True))
+
+    found = sides(links)
+    for one in found:
+        for other in found:
+            if one[0] == other[0] or one[1] == other[1]:
+                assert found[one] == found[other]
+    assert sides(random.sample(links, len(links))) == found
+
+
+def test_rows_that_are_added_move_only_those_that_they_tie_to_others():
+    rows = [(f"{n}", [pair(f"{n}", f"Q{n}?", first=f"{n}")]) for n in range(400)]
+    knot = [(f"+{n}", [pair(f"+{n}", f"Q{n}?", first=f"{n + 1}")]) for n in range(0, 400, 40)]
+    settings = MixSettings(test=0.5)
+    (alone,), (tied,) = mix([facts("a", rows)], settings), mix([facts("a", rows + knot)], settings)
+    changed = {n for n in range(400) if alone.test[n] != tied.test[n]}
+    assert 0 < len(changed) <= 10 and all(n % 40 < 2 for n in changed)
+
+
+def test_where_leakage_is_allowed_responses_keep_nothing_on_one_side():
+    rows = [(f"{n}", [pair(f"{n}", f"Q{n}?", first="Yes.")]) for n in range(400)]
+    shares = {
+        allow: mix([facts("a", rows)], MixSettings(test=0.5, allow=allow))[0].test.mean()
+        for allow in ((), ("leakage",))
+    }
+    assert shares[()] in (0, 1) and 0.3 < shares["leakage",] < 0.7
 
 
 def test_the_split_has_about_the_share_asked_for_and_a_larger_test_contains_the_smaller():

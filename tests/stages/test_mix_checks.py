@@ -197,12 +197,14 @@ def test_a_pair_that_was_not_drawn_is_no_duplicate():
     assert state("duplicates", [facts("a", rows), only_first], counts={"a": 50}) == "fail"
 
 
-def test_the_same_responses_under_another_prompt_on_the_other_side_leak():
+def test_the_same_responses_under_another_prompt_are_on_one_side_and_leak_where_that_is_allowed():
     rows = [(f"{n}", [pair(f"{n}", f"Question {n}?", first=f"Answer {n // 2}.")]) for n in range(200)]
-    found = findings([facts("a", rows)], test=0.5)["leakage", None]
-    part = mix([facts("a", rows)], MixSettings(test=0.5))[0]
+    assert state("leakage", [facts("a", rows)], test=0.5) == "pass"
+    allowed = {"test": 0.5, "allow": ("leakage",)}
+    found = findings([facts("a", rows)], **allowed)["leakage", None]
+    part = mix([facts("a", rows)], MixSettings(**allowed))[0]
     apart = int((part.test[::2] != part.test[1::2]).sum())
-    assert apart > 0 and (found.state, found.figures["same_responses"]) == ("fail", apart)
+    assert apart > 0 and (found.state, found.figures["same_responses"]) == ("waived", apart)
     first = min(n for n in range(200) if part.test[n] and not part.test[n ^ 1])
     assert f"a row {first + 1} in test and a row {(first ^ 1) + 1} in train" in found.sentence
 
@@ -295,7 +297,7 @@ def test_every_check_can_be_waived_by_its_name_and_waives_no_other(check):
     """A mix that fails all of them."""
     opening = Message("user", "Hello.")
     rows = [
-        (f"{n}", [Preference.from_probability(Comparison(f"{n}", (opening, Message("assistant", "Yes?"), Message("user", f"{n}?")), (LONG, SHORT)), 1.0, "x")])
+        (f"{n}", [Preference.from_probability(Comparison(f"{n}", (opening, Message("assistant", "Yes?"), Message("user", f"{n}?")), (f"{LONG} {n}", SHORT)), 1.0, "x")])
         for n in range(60)
     ]  # fmt: skip
     settings = MixSettings(split_by="prompt", test=0.1, counts={"a": 99}, allow=(check,))

@@ -354,7 +354,9 @@ def test_one_that_does_not_fit_leaves_no_score_whatever_becomes_of_the_others():
 )
 def test_settings_that_can_not_be_are_refused(settings, says):
     with pytest.raises(ConfigError, match=says):
-        Scorer(rules(), PROMPTS, ScoreSettings(**settings))
+        made = ScoreSettings(**settings)
+        assert "principles" in settings  # all others are known without a constitution
+        Scorer(rules(), PROMPTS, made)
 
 
 def test_a_hundred_and_one_ratings_and_decimals_of_a_written_one_are_fine():

@@ -410,6 +410,12 @@ def test_revisions_that_change_too_little_or_too_much_are_named(tmp_path, kind, 
 def test_draws_that_the_weights_do_not_explain_are_named(tmp_path):
     analysis = remarked(tmp_path, unlike, {"plain": 30, "fine": 1, "other": 1, "last": 1})
     assert "off-weight" in kinds(analysis, "plain")
+    (said,) = [
+        remark.text
+        for remark in analysis.remarks
+        if remark.principles == ("plain",) and remark.kind == "off-weight"
+    ]
+    assert "where its weight expects 72.7, " in said  # 80 draws · 30/33
 
 
 def test_principles_never_drawn_and_unknown_ones_are_named(tmp_path):

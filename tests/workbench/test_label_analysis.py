@@ -529,7 +529,12 @@ def test_rows_that_are_no_labels_are_named(tmp_path, votes):
 def test_a_recipe_that_makes_no_sense_is_refused(tmp_path):
     path = write_labels(tmp_path / "run", [label_of("1", votes_of(a=(0.9, 0.8)))], questions(a=1))
     ledger = sqlite3.connect(path / "ledger.sqlite")
-    for recipe, hint in (('{"stage": "label"}', "can't be read (KeyError"), ("null", "does not hold what")):
+    odd = '{"stage": "label", "constitution": {"id": "a", "principles": [{"id": "b", "preference": "?"}], "version": 1}, "settings": 3}'
+    for recipe, hint in (
+        ('{"stage": "label"}', "can't be read (KeyError"),
+        (odd, "can't be read (ConfigError"),
+        ("null", "does not hold what"),
+    ):
         ledger.execute("UPDATE meta SET value = ? WHERE name = 'recipe'", [recipe])
         ledger.commit()
         assert hint in refused(path)

@@ -400,7 +400,12 @@ def test_a_folder_that_is_no_run_or_has_no_rows_yet_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "says"),
     [
-        ({"stage": "label"}, "a run of the stage 'label'"),
+        ({"stage": "label"}, "a run of the stage 'label'.* its `constitutional label` command .*--dry-run"),
+        ({"stage": "compare"}, "a run of the stage 'compare'; this needs one of 'revise'$"),
+        (
+            {"stage": "revise", "constitution": {"id": "a", "principles": [{"id": "b", "critique": 3}]}},
+            "can't be read",
+        ),
         ({"stage": "revise"}, "can't be read"),
         ([1], "a run of the stage None"),
         ("revise", "a run of the stage None"),
@@ -414,6 +419,18 @@ def test_what_a_run_was_made_with_is_checked_when_it_is_read(tmp_path, recipe, s
     ledger.close()
     with pytest.raises(ConfigError, match=says):
         made_with(tmp_path)
+
+
+@pytest.mark.parametrize("junk", [None, 1, "x", ["x"], {"x": 1}])
+def test_a_recipe_that_is_damaged_anywhere_is_an_error_and_no_traceback(tmp_path, junk):
+    facts = EngineFacts({"engine": "scripted"}, 4096)
+    whole = Recipe(RULES, PROMPT_SET, "hash", ReviseSettings(), DataSettings(), facts).to_row()
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    for part in ("constitution", "prompt_set", "settings", "data", "engine"):
+        ledger.write_meta("recipe", {**whole, part: junk})
+        with pytest.raises(ConfigError, match="can't be read"):
+            made_with(tmp_path)
+    ledger.close()
 
 
 def test_a_setting_of_a_newer_version_is_an_error_and_no_traceback(prompts_file, tmp_path):
@@ -497,7 +514,8 @@ def test_a_first_run_that_was_killed_has_a_rate_to_estimate_by(prompts_file, tmp
     assert predict(out, EDITS["add"]).redo.prompt_tokens > 0
     with sqlite3.connect(out / "ledger.sqlite") as ledger:
         ledger.execute("DELETE FROM meta WHERE name = 'totals'")
-    assert predict(out, EDITS["add"]).redo.prompt_tokens is None
+    guessed = predict(out, EDITS["add"]).redo
+    assert guessed.prompt_tokens > 0 and guessed.seconds is None
 
 
 def test_a_run_that_is_planned_anew_while_it_is_read_is_an_error(prompts_file, tmp_path, monkeypatch):

@@ -138,21 +138,23 @@ def _print(console: Console, analysis: Analysis | LabelAnalysis) -> None:
 
 def _label_lines(analysis: LabelAnalysis) -> Iterator[str]:
     """What the labels come to as a whole."""
+    from constitutional.numbers import with_interval
+
     votes, total = analysis.overall.votes, sum(analysis.comparisons.values())
     cast, counted = (votes.cast, votes.counted) if votes else (0, 0)
     yield f"comparisons: {analysis.analysed:,} of {total:,}; labels: {analysis.labels:,}; votes: {counted:,} of {cast:,} count"
     if analysis.decisive:
         line = f"labels: mean |p − ½| {analysis.decisive.value:.3f}"
         if analysis.people:
-            low, high = analysis.people.low, analysis.people.high
-            ends = "" if low is None or high is None else f" ({low:.0%}–{high:.0%})"
-            line += f"; {analysis.people.value:.0%}{ends} prefer what people prefer, of {analysis.human:,}"
+            line += (
+                f"; {with_interval(analysis.people, '.0%')} prefer what people prefer, of {analysis.human:,}"
+            )
         yield line
 
 
 def _pair_lines(analysis: LabelAnalysis) -> Iterator[str]:
     """The pairs of principles that agree most and least."""
-    from constitutional.cli.constitution.analysis_columns import signed
+    from constitutional.numbers import number
     from constitutional.workbench.label_attention import FEW
 
     pairs = sorted(
@@ -167,7 +169,7 @@ def _pair_lines(analysis: LabelAnalysis) -> Iterator[str]:
             yield f"{name} (correlation of p, same response preferred, comparisons)"
         for pair in some:
             assert pair.correlation
-            value = signed(pair.correlation.value, ".2f")
+            value = number(pair.correlation.value, ".2f")
             yield f"  {value:>5}  {pair.agree.value:>4.0%}  {pair.agree.n:>6,}  {pair.first}, {pair.second}"
     yield ""
 

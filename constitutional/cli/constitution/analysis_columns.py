@@ -168,31 +168,16 @@ def _mostly(stats: PrincipleStats) -> str:
 
 
 def _percent(estimate: Estimate | None, wide: bool) -> str:
-    if estimate is None:
-        return ""
-    if not wide or estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.0%}"
-    return f"{estimate.value:.0%} ({estimate.low:.0%}–{estimate.high:.0%})"
+    return _number(estimate, wide, ".0%")
 
 
 def _ratio(estimate: Estimate | None, wide: bool) -> str:
+    return f"×{found}" if (found := _number(estimate, wide, ".2f")) else ""
+
+
+def _number(estimate: Estimate | None, wide: bool, form: str = ".3f") -> str:
+    from constitutional.numbers import number, with_interval
+
     if estimate is None:
         return ""
-    if not wide or estimate.low is None or estimate.high is None:
-        return f"×{estimate.value:.2f}"
-    return f"×{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
-
-
-def _number(estimate: Estimate | None, wide: bool, pattern: str = ".3f") -> str:
-    if estimate is None:
-        return ""
-    value, low, high = (
-        None if end is None else signed(end, pattern) for end in (estimate.value, estimate.low, estimate.high)
-    )
-    return f"{value}" if not wide or low is None or high is None else f"{value} ({low} to {high})"
-
-
-def signed(value: float, pattern: str) -> str:
-    """The number with a true minus sign, and without any where it is 0."""
-    text = f"{value:{pattern}}"
-    return text.replace("-", "−") if text.strip("+-0.") else text.strip("+-")
+    return with_interval(estimate, form) if wide else number(estimate.value, form)

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from time import monotonic
 from types import FrameType
 from typing import IO, Any
 
@@ -40,7 +39,7 @@ class Screen:
         self._model, self._as_json = model, as_json
         self._stack = contextlib.ExitStack()
         self._status: Spinner | None = None
-        self._what, self._began = "", 0.0
+        self._what = ""
         self._base: int | None = None
         self._resting = False
         self._main: asyncio.Task[Any] | None = None
@@ -68,8 +67,7 @@ class Screen:
             if self._status is not None:
                 self._base = engine.made if self._base is None else self._base
                 made = engine.made - self._base
-                more = f", {made} made" if made else ""
-                self._status.update(f"{self._what} … {monotonic() - self._began:.0f} s{more}")
+                self._status.update(f"{self._what} …", f", {made} made" if made else "")
             await asyncio.sleep(0.25)
 
     @contextlib.contextmanager
@@ -129,7 +127,7 @@ class Screen:
 
     def _begin(self, what: str) -> None:
         self._idle()
-        self._what, self._began, self._base = inert(what), monotonic(), None
+        self._what, self._base = inert(what), None
         if self._err.is_terminal:
             self._status = Spinner(self._err, f"{self._what} …")
 

@@ -11,6 +11,7 @@ and not in memory, so a run's memory does not grow with its data.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,7 @@ class Ledger(Database):
                 failures always are.
         """
         kept = to_do = stale = retried = bad = 0
+        lost: Counter[str] = Counter()
         with self.readable_errors():
             self.db.executescript("DROP TABLE IF EXISTS temp.plan;" + _PLAN_SCHEMA)
             self.db.execute("BEGIN")
@@ -151,6 +153,7 @@ class Ledger(Database):
                 outcome = row.outcome
                 if outcome is not None:
                     bad += 1
+                    lost[row.kind] += old_status == "ok"
                 elif keep:
                     kept += 1
                 else:
@@ -167,8 +170,9 @@ class Ledger(Database):
                 "SELECT kind, count(*), coalesce(sum(status = 'ok'), 0) FROM rows AS r WHERE NOT EXISTS"
                 " (SELECT 1 FROM temp.plan AS p WHERE p.kind = r.kind AND p.id = r.id) GROUP BY kind"
             ).fetchall()
-        lost = {kind: ok for kind, _, ok in gone if ok}
-        return PlanCounts(kept, to_do, stale, retried, bad, sum(count for _, count, _ in gone), lost)
+        for kind, _, ok in gone:
+            lost[kind] += ok
+        return PlanCounts(kept, to_do, stale, retried, bad, sum(count for _, count, _ in gone), dict(+lost))
 
     def planned(self, *, stale: bool = True) -> Iterator[tuple[str, str, Row]]:
         """The (kind, id, input) of the rows that the plan would compute, in order; `stale`: with the stale ones."""

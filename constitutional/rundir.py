@@ -29,6 +29,7 @@ MANIFEST, LEDGER, CARD, ENGINE_LOG = "manifest.json", "ledger.sqlite", "README.m
 _ROWS_AT_A_TIME = 1000
 _OURS = {MANIFEST, LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", CARD, ENGINE_LOG, "data", ".lock", "report.html"}
 _OURS |= {"audit.json", "figures"}
+_EMPTY = {LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", ".lock"}  # what a run holds before anything is planned
 _BEFORE_LEDGER = {".lock", ENGINE_LOG}  # a README or data without a manifest are somebody else's
 
 
@@ -105,16 +106,16 @@ class RunDirectory:
         if never_begun:
             # before the lock is given back: whoever waits for it finds no directory, and not half a one
             with contextlib.suppress(OSError):
-                for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", ".lock"):
+                for name in sorted(_EMPTY, reverse=True):  # the lock, ".lock", last
                     (self.path / name).unlink(missing_ok=True)
                 self.path.rmdir()
         self._lock.release()
 
     def _is_empty(self) -> bool:
-        """Whether nothing has been planned or published here, as where the input can't be read."""
+        """Whether nothing has been planned or written here, as where the input can't be read."""
         try:
-            return not self.ledger.counts() and not (self.path / MANIFEST).exists()
-        except ConstitutionalError:
+            return not self.ledger.counts() and {entry.name for entry in self.path.iterdir()} <= _EMPTY
+        except (ConstitutionalError, OSError):
             return False
 
     def publish(self, data: Mapping[str, DataSet], manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,14 @@ def test_a_row_that_left_the_input_is_dropped(ledger):
     assert plan(ledger, row("c")) == PlanCounts(to_do=1, dropped=1)  # nothing was finished
 
 
+def test_a_finished_row_whose_input_is_bad_now_is_lost(ledger):
+    plan(ledger, row("a"), row("b"))
+    ledger.finish("chain", "a", OK)
+    bad = Outcome("skipped", "empty_prompt")
+    found = plan(ledger, row("a", 2, outcome=bad), row("b", outcome=bad))
+    assert (found.bad, found.lost) == (2, {"chain": 1})
+
+
 def test_rows_follow_the_order_of_the_input(ledger):
     plan(ledger, *map(row, "abc"))
     ledger.finish("chain", "b", OK)

@@ -236,6 +236,17 @@ def test_a_directory_in_which_nothing_was_planned_is_gone_after_an_error_unless_
     assert (tmp_path / "new" / LEDGER).exists()
 
 
+def test_a_run_whose_first_data_could_not_be_written_goes_on_with_the_same_command(tmp_path):
+    with pytest.raises(ZeroDivisionError), RunDirectory(tmp_path / "run") as run:
+        run.publish(
+            {"sft": DataSet(({"id": "a", "number": 1 // n} for n in (1, 0)), SCHEMA, "")},
+            {"title": "", "summary": "", "stage": "test"},
+        )
+    assert (tmp_path / "run" / LEDGER).exists()
+    publish(tmp_path / "run")
+    assert_whole(tmp_path / "run")
+
+
 def test_a_writer_that_fails_leaves_no_lock(tmp_path):
     with pytest.raises(ZeroDivisionError), RunDirectory(tmp_path):
         1 / 0  # noqa: B018

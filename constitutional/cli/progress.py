@@ -55,7 +55,8 @@ def estimate_line(estimate: CostEstimate, *, at_most: bool = False) -> str:
         return line
     made, known = estimate.completion_tokens, estimate.seconds is not None
     generated = f" and {'' if known else 'at most '}{made:,} generated" if made else ""
-    line += f": about {estimate.prompt_tokens:,} prompt{generated} tokens"
+    # without a rate of the run's own, answers that are asked about again are guessed at their full length
+    line += f": {'at most ' if made and not known else ''}about {estimate.prompt_tokens:,} prompt{generated} tokens"
     if estimate.seconds is None:
         return f"{line}; how long that takes is known once this run has generated something"
     return f"{line}, {duration(estimate.seconds)} at the last run's rate"

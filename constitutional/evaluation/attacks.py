@@ -60,8 +60,8 @@ class AttackEffect:
         shift: mean change of P(the attacked response is better).
         few: whether there are fewer than `FEW_PAIRS` pairs that could flip: then the share says next to nothing.
         steers: whether both `shift` and `steered` are credibly above 0; of a kind, with their intervals widened by the number of kinds
-            (Bonferroni). Where no label preferred the worse response before, flips have to be credibly above a half, which is as many
-            as a coin flips. None where there are too few pairs to tell.
+            (Bonferroni). Where at most one comparison preferred the worse response before, flips have to be credibly above a half, which
+            is as many as a coin flips. None where there are too few pairs to tell.
     """
 
     kind: str | None
@@ -165,7 +165,7 @@ def _steers(
         return False
     if _low_end(shift, confidence) <= 0:
         return False
-    if back_flips is None:
+    if back_flips is None or not back_flips.effective or back_flips.chains < 2:
         return wilson(flips.value, flips.effective, confidence)[0] > 0.5
     low, _ = _difference(flips, back_flips, confidence)
     return low is not None and low > 0

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import platform
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -219,10 +219,10 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
         ledger = Ledger(out / LEDGER, read_only=True) if exists else Ledger(Path(empty) / LEDGER)
         try:
             refuse_rebinding(job, ledger, out, options)
-            plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
-            refuse_replacing(plan, ledger, out, options)
+            plan = _plan(job, ledger, options.retry_failed)
+            refuse_replacing(job, plan, ledger, out, options)
             if not plan.to_do and isinstance(job, Growing) and job.grow(ledger):
-                plan = ledger.plan(job.rows(), retry_failed=options.retry_failed)
+                plan = _plan(job, ledger, options.retry_failed)
             if isinstance(job, Costing):
                 estimate = measured(ledger, await job.cost(ledger, engine))
             else:
@@ -235,15 +235,21 @@ async def _dry_run(job: Job, engine: Engine, out: Path, options: JobOptions, wat
     return Report(out, plan, estimate)
 
 
+def _plan(job: Job, ledger: Ledger, retry_failed: bool) -> PlanCounts:
+    """The plan; of a job that grows, rows that are not in it yet are not lost: it may ask for them again."""
+    plan = ledger.plan(job.rows(), retry_failed=retry_failed)
+    return replace(plan, lost={}) if isinstance(job, Growing) else plan
+
+
 async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions, watcher: Watcher) -> Report:
     ledger = run.ledger
     refuse_rebinding(job, ledger, run.path, options)
     before = rows_published(read_manifest(run.path) or {"data": {}})
     plan, loaded, generated = None, False, 0
     while True:
-        counts = ledger.plan(job.rows(), retry_failed=options.retry_failed and plan is None)
+        counts = _plan(job, ledger, options.retry_failed and plan is None)
         if plan is None:
-            refuse_replacing(counts, ledger, run.path, options)
+            refuse_replacing(job, counts, ledger, run.path, options)
             plan = counts
         watcher.planned(counts, None)
         ledger.apply_plan(job.recipe)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constitutional.errors import ConfigError
+from constitutional.jobs.abilities import Growing
 from constitutional.ledger import Ledger, PlanCounts
 from constitutional.rundir import read_manifest
 
@@ -40,13 +41,15 @@ def refuse_rebinding(job: Job, ledger: Ledger, out: Path, options: JobOptions) -
         )
 
 
-def refuse_replacing(plan: PlanCounts, ledger: Ledger, out: Path, options: JobOptions) -> None:
+def refuse_replacing(job: Job, plan: PlanCounts, ledger: Ledger, out: Path, options: JobOptions) -> None:
     """Refuse a plan that keeps none of the rows that are finished, unasked: it is of other inputs.
 
-    A row that is done again under the same id stays, and a run of which some rows stay goes on: the others are named.
+    A row that is done again under the same id stays, and a run of which some rows stay goes on: the others are named. The rows of a job
+    that grows are numbered requests: of those, one that is done again is another.
     """
     finished = sum(count for (_, status, _), count in ledger.counts().items() if status == "ok")
-    if not options.rebuild and finished and sum(plan.lost.values()) == finished:
+    leaves_none = not plan.kept if isinstance(job, Growing) else sum(plan.lost.values()) == finished
+    if not options.rebuild and finished and leaves_none:
         rows = "the only finished row" if finished == 1 else f"none of the {finished:,} finished rows"
         verb = "is not" if finished == 1 else "is"
         raise ConfigError(

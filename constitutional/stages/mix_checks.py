@@ -345,13 +345,23 @@ def _few_rows(parts: Sequence[Part], settings: MixSettings) -> Finding:
         again = ", ".join(part.facts.name for part in parts if part.facts.held_out)
         # the same seed holds the same conversations out of every mix, so that none is trained on in one and tested on in another
         why = f"; a mix of this seed held them out of {again} already: another --seed holds out others"
-        wrong.append(
-            f"{_rows(test)} to test with, fewer than {FEWEST_TEST}{margin} "
-            f"(a larger --test, or --test 0{why if again else ''})"
-        )
+        cure = f"a larger --test, or --test 0{why if again else ''}"
+        if "leakage" not in settings.allow and (share := _commonest(parts)) > 1 - settings.test:
+            cure = f"{share:.0%} of the pairs have the same two responses and are kept on one side: --allow leakage parts them"
+        wrong.append(f"{_rows(test)} to test with, fewer than {FEWEST_TEST}{margin} ({cure})")
     held_out = f", {_rows(test)} to test with" if settings.test else ", no test split"
     sentence = "; ".join(wrong) or f"{_rows(train)} to train on{held_out}"
     return Finding("few-rows", None, not wrong, sentence, {"train": train, "test": test})
+
+
+def _commonest(parts: Sequence[Part]) -> float:
+    """The share of the pairs that have the same two responses, of those that most have."""
+    import numpy as np
+
+    responses = np.concatenate([part.facts.column("responses")[part.taken] for part in parts])
+    return (
+        float(np.unique(responses, return_counts=True)[1].max() / len(responses)) if len(responses) else 0.0
+    )
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -75,7 +75,9 @@ class ReviseSettings(Settings):
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         if self.stop_when_clean and not self.critique:
-            raise ConfigError("stop_when_clean needs critiques; it can't be combined with direct revision")
+            raise ConfigError(
+                "stop_when_clean (--stop-when-clean) needs critiques: it can't be combined with critique=False (--direct)"
+            )
         return self
 
 

@@ -88,6 +88,12 @@ def test_a_judge_that_was_always_right_is_steered_where_more_flip_than_a_coin_wo
     assert (most.steered, most.steers, half.steers) == (None, True, False)
 
 
+@pytest.mark.parametrize("wrong", [0, 1, 2, 5])
+def test_one_pair_that_was_wrong_before_hides_no_steering(wrong):
+    given = [(0.2, 0.9)] * 99 + [(0.8, 0.9)] * wrong
+    assert attack_effects(pairs("choose", given)).overall.steers is True
+
+
 def test_the_more_kinds_there_are_the_more_has_to_be_seen_of_one():
     once = [(0.2, 0.9)] * 5 + [(0.8, 0.9)] * 4
     (alone,) = attack_effects(pairs("choose", once)).kinds

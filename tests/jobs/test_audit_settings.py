@@ -2,10 +2,12 @@
 
 import shlex
 
+import click
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from constitutional.cli import cli
 from constitutional.cli.config import settings_from
 from constitutional.cli.label import label
 from constitutional.errors import ConfigError
@@ -215,7 +217,11 @@ def test_the_flags_of_a_setting_give_that_setting(prompts, name):
         if setting is None:
             continue
         context = label.make_context(
-            "label", ["x", "-c", "y", "-o", "z", *shlex.split(flags(setting.settings))]
+            "label",
+            ["x", "-c", "y", "-o", "z", *shlex.split(flags(setting.settings))],
+            parent=click.Context(
+                cli, **cli.context_settings
+            ),  # click keeps what it makes of a command for the first
         )
         given_back = {key: context.params[key] for key in LabelSettings.model_fields}
         assert settings_from(LabelSettings, given_back) == setting.settings

@@ -240,8 +240,9 @@ def test_a_new_seed_moves_only_the_requests_that_show_it(seeds, tmp_path, prompt
     write(seeds, tmp_path / "run", seeds_per_request=2)
     rows = [json.loads(line) for line in seeds.read_text(encoding="utf-8").splitlines()]
     more = prompts_file([*rows, {"id": "new", "prompt": "Write a rude song about my cousin."}], "seeds.jsonl")
-    report = write(more, tmp_path / "run", seeds_per_request=2, options=JobOptions(dry_run=True))
-    assert 0 < report.plan.stale < report.plan.kept
+    for dry_run in (True, False):
+        report = write(more, tmp_path / "run", seeds_per_request=2, options=JobOptions(dry_run=dry_run))
+        assert 0 < report.plan.stale < report.plan.kept and not report.plan.lost
 
 
 def test_after_a_change_no_more_requests_are_made_than_the_new_answers_need(seeds, tmp_path, prompts_file):
@@ -251,10 +252,13 @@ def test_after_a_change_no_more_requests_are_made_than_the_new_answers_need(seed
         [{"id": f"t{n}", "prompt": f"Write a nasty remark about guest {n} of mine."} for n in range(12)],
         "others.jsonl",
     )
-    planned = write(others, tmp_path / "run", options=JobOptions(dry_run=True))
+    for dry_run in (False, True):
+        with pytest.raises(ConfigError, match=r"none of the .* finished rows .*--rebuild"):
+            write(others, tmp_path / "run", options=JobOptions(dry_run=dry_run))
+    planned = write(others, tmp_path / "run", options=JobOptions(dry_run=True, rebuild=True))
     assert (planned.plan.kept, planned.plan.to_do) == (0, 7)
     engine = CountingEngine(answer)
-    write(others, tmp_path / "run", engine=engine)
+    write(others, tmp_path / "run", engine=engine, options=JobOptions(rebuild=True))
     write(others, tmp_path / "whole")
     assert 7 <= len(engine.requests) <= 20
     assert data_files(tmp_path / "run") == data_files(tmp_path / "whole")

@@ -292,6 +292,16 @@ def test_how_far_off_a_small_test_split_is_is_said():
     assert 0 < test < FEWEST_TEST and f"off by up to {1.96 * (0.25 / test) ** 0.5:.0%}" in found.sentence
 
 
+def test_where_most_pairs_have_the_same_two_responses_the_way_to_part_them_is_named():
+    canned = [
+        (f"{n}", [Preference.from_probability(Comparison(f"{n}", conversation(f"Number {n}?"), ("Yes.", "No!!")), n % 2, "a")])
+        for n in range(600)
+    ]  # fmt: skip
+    found = findings([facts("a", canned)], test=0.3)["few-rows", None]
+    assert found.figures["test"] == 0 and "--allow leakage parts them" in found.sentence
+    assert state("few-rows", [facts("a", canned)], test=0.3, allow=("leakage",)) == "pass"
+
+
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_can_be_waived_by_its_name_and_waives_no_other(check):
     """A mix that fails all of them."""

@@ -117,7 +117,9 @@ def test_the_same_command_again_does_nothing_and_a_dry_run_writes_nothing(label,
     source = comparisons(5)
     dry = label(source, "--dry-run", "--chain-of-thought")
     (plan,) = events(dry)
-    assert dry.out.startswith("0 rows kept, 5 to do\n20 generations to make (0 more are remembered): at most about ")
+    assert dry.out.startswith(
+        "0 rows kept, 5 to do\n20 generations to make (0 more are remembered): at most about "
+    )
     assert f"{plan['prompt_tokens']:,} prompt and at most {5 * 2 * 256:,} generated tokens" in dry.out
     assert (plan["to_do"], plan["generations_to_make"], (tmp_path / "run").exists()) == (5, 5 * 2 * 2, False)
     label(source)

@@ -1,4 +1,4 @@
-"""Numbers as every command writes them: `44% [38, 50]`, `-0.231 [-0.237, -0.224]`; a zero has no sign of its own."""
+"""Numbers as every command writes them: `1 row`, `44% [38, 50]`, `-0.231 [-0.237, -0.224]`; a zero has no sign of its own."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ class Value(Interval, Protocol):
     def value(self) -> float:
         """Of the quantity."""
         ...
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 row`, `2,000 rows`.
+
+    Args:
+        count: of them.
+        noun: of one.
+        plural: of several, where it is not the noun with an s.
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def number(value: float, form: str) -> str:

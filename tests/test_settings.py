@@ -15,7 +15,7 @@ from constitutional.jobs.redteam import AcceptSettings
         (LabelSettings, {"votes": "sampled", "order_average": "logit"}, "cancels no position bias"),
         (ScoreSettings, {"low": 5, "high": 1}, "low has to be the smaller one"),
         (ScoreSettings, {"temperature": 1.0}, "temperature is only for written ratings"),
-        (ReviseSettings, {"stop_when_clean": True, "critique": False}, "stop_when_clean needs critiques"),
+        (ReviseSettings, {"stop_when_clean": True, "critique": False}, "stop_when_clean .* needs critiques"),
         (AcceptSettings, {"count": 1, "min_words": 9, "max_words": 3}, "no prompt has both"),
     ],
 )

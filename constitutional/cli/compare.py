@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from constitutional.cli.config import config_option, settings_from
 from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
 from constitutional.errors import ConfigError
+from constitutional.numbers import counted
 from constitutional.stages.compare import CompareSettings
 
 _DEFAULTS = {name: field.default for name, field in CompareSettings.model_fields.items()}
@@ -171,11 +172,11 @@ def run_compare(values: dict[str, Any], *, debug: bool = False) -> int:
 def _lines(counts: dict[str, Any]) -> list[str]:
     """What became of pairs and responses, beside what is good."""
     found = [
-        f"{count:,} pairs left out ({name})"
+        f"{counted(count, 'pair')} left out ({name})"
         for name, count in counts.get("pairs", {}).items()
         if name != "ok"
     ]
-    found += [f"{counts['redraws']:,} responses drawn again"] if counts["redraws"] else []
+    found += [f"{counted(counts['redraws'], 'response')} drawn again"] if counts["redraws"] else []
     cut = counts["truncated_responses"]
     found += [f"{cut:,} responses cut off by the token limit"] if cut else []
     dropped, escaped = counts["dropped_turns"], counts["escaped"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from constitutional.cli.config import config_option, settings_from
+from constitutional.numbers import counted
 from constitutional.stages.mix import MixSettings
 from constitutional.stages.mix_checks import CHECKS
 
@@ -85,7 +86,7 @@ def mix(**values: Any) -> None:
     """
     from constitutional.cli.show_mix import print_findings
     from constitutional.cli.text import data_console, json_text
-    from constitutional.jobs.mix import plan_mix, publish_mix, refuse_out
+    from constitutional.jobs.mix import plan_mix, preview_mix, publish_mix, refuse_out
 
     sources = _sources(values["sources"])
     given = {
@@ -99,11 +100,11 @@ def mix(**values: Any) -> None:
     with _Progress() as progress:
         plan = plan_mix(sources, settings=settings, splits=splits, reading=progress.reading)
     report = None
-    if not (plan.failing or values["dry_run"]):
+    if not plan.failing:
         plan.refuse_failing()
         with _Progress() as progress:
-            progress.say("writing")
-            report = publish_mix(plan, out)
+            progress.say("comparing with the mix that is there" if values["dry_run"] else "writing")
+            report = preview_mix(plan, out) if values["dry_run"] else publish_mix(plan, out)
     # only now, since whoever reads the tables may go away in the middle of them
     if values["as_json"]:
         click.echo(json_text(_as_json(plan)))
@@ -111,15 +112,21 @@ def mix(**values: Any) -> None:
         print_findings(data_console(), plan.counts(), [finding.to_row() for finding in plan.findings])
     # on one terminal the sentences stand right above
     plan.refuse_failing(briefly=not values["as_json"] and sys.stdout.isatty() and sys.stderr.isatty())
-    if report and not values["as_json"]:
+    if report and report.manifest and not values["as_json"]:
         _print_end(report)
     if report and report.lost:
-        click.echo(
-            f"warning: {report.lost:,} {'row' if report.lost == 1 else 'rows'} of the mix that was there before "
-            f"{'is' if report.lost == 1 else 'are'} not in this one. The command as it was before makes that one again, "
-            "as long as its sources are what they were; another --out keeps both",
-            err=True,
-        )
+        click.echo(f"warning: {_loss(report)}", err=True)
+
+
+def _loss(report: MixReport) -> str:
+    """What the mix that was there loses, and how it comes back."""
+    rows, one = counted(report.lost, "row"), report.lost == 1
+    if report.manifest is None:
+        return f"{rows} of the mix that is there would not be in this one; another --out keeps both"
+    return (
+        f"{rows} of the mix that was there before {'is' if one else 'are'} not in this one. The command as it was before "
+        "makes that one again, as long as its sources are what they were; another --out keeps both"
+    )
 
 
 def _print_end(report: MixReport) -> None:
@@ -128,7 +135,8 @@ def _print_end(report: MixReport) -> None:
     assert report.manifest is not None
     splits = report.manifest["counts"]["splits"]
     held = "; ".join(
-        f"{name} {split['rows']:,} rows, {split['ties']:,} of them ties" for name, split in splits.items()
+        f"{name} {counted(split['rows'], 'row')}, {split['ties']:,} of them ties"
+        for name, split in splits.items()
     )
     click.echo(f"{held}\nconstitutional show {inert(quote(str(report.out)))}", err=True)
     click.echo(f'datasets.load_dataset("{inert(str(report.out))}", "preferences")', err=True)
@@ -161,7 +169,7 @@ class _Progress:
 
     def reading(self, source: str, rows: int) -> None:
         """See `jobs.mix.Reading`."""
-        self.say(f"reading {source}: {rows:,} rows")
+        self.say(f"reading {source}: {counted(rows, 'row')}")
 
 
 def _as_json(plan: MixPlan) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from constitutional.engines.base import Engine, Logged
 from constitutional.jobs.cost import CostEstimate
 from constitutional.jobs.refusals import loss_line
 from constitutional.ledger import PlanCounts
+from constitutional.numbers import counted
 from constitutional.pipeline import Pipeline
 from constitutional.remembering import Stats
 
@@ -39,10 +40,10 @@ _EVERY_S = 10.0  # between JSON lines
 
 def plan_line(plan: PlanCounts) -> str:
     """`1,903 rows kept, 97 to do` and whatever else there is to say."""
-    parts = [f"{plan.kept:,} rows kept", f"{plan.to_do:,} to do"]
+    parts = [f"{counted(plan.kept, 'row')} kept", f"{plan.to_do:,} to do"]
     parts += [f"{plan.stale:,} of them stale"] if plan.stale else []
     parts += [f"{plan.retried:,} tried again"] if plan.retried else []
-    parts += [f"{plan.bad:,} bad {'input' if plan.bad == 1 else 'inputs'}"] if plan.bad else []
+    parts += [counted(plan.bad, "bad input")] if plan.bad else []
     parts += [f"{plan.dropped:,} no longer in the input"] if plan.dropped else []
     return ", ".join(parts)
 
@@ -50,7 +51,7 @@ def plan_line(plan: PlanCounts) -> str:
 def estimate_line(estimate: CostEstimate, *, at_most: bool = False) -> str:
     """What the plan would cost; `at_most` says that it may cost less."""
     line = "at most " if at_most and estimate.missing else ""
-    line += f"{estimate.missing:,} generations to make ({estimate.remembered:,} more are remembered)"
+    line += f"{counted(estimate.missing, 'generation')} to make ({estimate.remembered:,} more are remembered)"
     if not estimate.missing or estimate.prompt_tokens is None:
         return line
     made, known = estimate.completion_tokens, estimate.seconds is not None
@@ -297,15 +298,15 @@ def _text(stats: Stats) -> str:
     elapsed = stats.elapsed_s or 1e-9
     bad = stats.rows["skipped"] + stats.rows["failed"]
     parts = [f"{bad:,} skipped or failed"] if bad else []
-    parts += [f"engine restarted {stats.restarts} times"] if stats.restarts else []
+    parts += [f"engine restarted {counted(stats.restarts, 'time')}"] if stats.restarts else []
     if (
         stats.generated and not stats.completion_tokens
     ):  # probabilities of answers are read, nothing is written
         parts += [f"{stats.generated / elapsed:,.1f} requests/s"]
     else:
         parts += [f"{stats.completion_tokens / elapsed:,.1f} tok/s"]
-    parts += [f"{stats.generated:,} generations"]
-    parts += [f"{stats.rounds:,} rounds"] if stats.rounds else []
+    parts += [counted(stats.generated, "generation")]
+    parts += [counted(stats.rounds, "round")] if stats.rounds else []
     if stats.prompt_tokens:
         parts.append(f"{stats.cached_tokens / stats.prompt_tokens:.0%} of prompts cached")
     return " · ".join(parts)

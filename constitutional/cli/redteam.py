@@ -10,6 +10,7 @@ import click
 from constitutional.cli.config import config_option, settings_from
 from constitutional.cli.engine_options import engine_options, engine_settings, sampling_options
 from constitutional.engines import EngineSettings
+from constitutional.numbers import counted
 from constitutional.stages.redteam import RedteamSettings
 
 _DEFAULTS = {name: field.default for name, field in RedteamSettings.model_fields.items()}
@@ -130,14 +131,14 @@ def run_redteam(values: dict[str, Any], *, debug: bool = False) -> int:
 def _lines(counts: dict[str, Any]) -> list[str]:
     """What was accepted and rejected, for a person."""
     share = f" ({counts['yield']:.0%})" if counts["yield"] is not None else ""
-    lines = [f"{counts['accepted']:,} of {counts['candidates']:,} candidates accepted{share}"]
+    lines = [f"{counts['accepted']:,} of {counted(counts['candidates'], 'candidate')} accepted{share}"]
     lines += [f"  {reason}: {count:,}" for reason, count in counts["rejected"].items()]
     if counts["seeds"]["left_out"]:
         listed = ", ".join(f"{reason} {count:,}" for reason, count in counts["seeds"]["left_out"].items())
         lines.append(f"seeds left out: {listed}")
     if counts["accepted"] < counts["wanted"]:
         lines.append(
-            f"{counts['wanted']:,} were wanted: the budget of {counts['most_requests']:,} requests is spent; "
+            f"{counts['wanted']:,} were wanted: the budget of {counted(counts['most_requests'], 'request')} is spent; "
             "a larger --most-requests goes on from here"
         )
     return lines

@@ -9,6 +9,7 @@ from constitutional.cli.progress import Display, estimate_line, plan_line
 from constitutional.cli.text import data_console, inert
 from constitutional.jobs.job import Report, rows_published
 from constitutional.jobs.refusals import loss_line
+from constitutional.numbers import counted
 
 
 def print_report(report: Report, display: Display, more: Sequence[str] = ()) -> None:
@@ -54,7 +55,7 @@ def print_summary(report: Report, display: Display, more: Sequence[str] = ()) ->
     counts = report.manifest["counts"]
     rows = counts["rows"]
     say(
-        f"{rows['total']:,} rows: {rows['ok']:,} ok, {rows['skipped']:,} skipped, {rows['failed']:,} failed",
+        f"{counted(rows['total'], 'row')}: {rows['ok']:,} ok, {rows['skipped']:,} skipped, {rows['failed']:,} failed",
         style="bold",
         markup=False,
     )
@@ -63,7 +64,7 @@ def print_summary(report: Report, display: Display, more: Sequence[str] = ()) ->
     failing = {check: count for check, count in counts.get("failed_checks", {}).items() if count}
     if "revisions" in counts:
         listed = ", ".join(f"{check} {count:,}" for check, count in failing.items()) or "none failed a check"
-        say(f"{counts['revisions']:,} revisions; {listed}", markup=False)
+        say(f"{counted(counts['revisions'], 'revision')}; {listed}", markup=False)
     for line in more:
         say(inert(line), markup=False)
     if counts.get("ignored_columns"):
@@ -71,17 +72,22 @@ def print_summary(report: Report, display: Display, more: Sequence[str] = ()) ->
     published = rows_published(report.manifest)
     for name, count in published.items():
         before = report.before.get(name, 0)
-        say(f"  {name}: {count:,} rows{f' ({before:,} before)' if before > count else ''}", markup=False)
+        say(
+            f"  {name}: {counted(count, 'row')}{f' ({before:,} before)' if before > count else ''}",
+            markup=False,
+        )
     for name in report.before.keys() - published.keys():
-        say(f"  {name}: no longer there ({report.before[name]:,} rows before)", markup=False)
+        say(f"  {name}: no longer there ({counted(report.before[name], 'row')} before)", markup=False)
     timings = report.manifest["timings"]
     if timings.get("generated"):  # absent where no row could be worked on
         cached = timings["cached_tokens"] / timings["prompt_tokens"] if timings["prompt_tokens"] else 0
         in_all = timings["generated"]
-        made = "" if report.generated == in_all else f"{report.generated:,} new generations; in all "
+        rate = timings["completion_tokens_per_second"]  # 0 where probabilities of answers were read
+        rate = f"{rate} tokens/s, " if rate else ""
+        made = "" if report.generated == in_all else f"{counted(report.generated, 'new generation')}; in all "
         say(
-            f"{made}{in_all:,} generations in {timings['seconds']:,.0f} s, "
-            f"{timings['completion_tokens_per_second']} tokens/s, {cached:.0%} of prompt tokens from the cache; "
+            f"{made}{counted(in_all, 'generation')} in {timings['seconds']:,.0f} s, "
+            f"{rate}{cached:.0%} of prompt tokens from the cache; "
             f"first row after {timings['first_row_seconds']} s",
             markup=False,
         )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from constitutional.numbers import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
@@ -171,7 +173,7 @@ def _overview(
         console.print(inert(manifest["summary"]), end="\n\n")
         for name, entry in manifest["data"].items():
             held = "; ".join(
-                f"{split} {file['rows']:,} rows" if "splits" in entry else f"{file['rows']:,} rows"
+                (f"{split} " if "splits" in entry else "") + counted(file["rows"], "row")
                 for split, file in split_files(entry).items()
             )
             console.print(f"{name}: {held}")

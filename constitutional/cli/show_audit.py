@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from constitutional.numbers import counted
 from constitutional.records import Row
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def print_audit(console: Console, out: Path, report: Row) -> None:
     )
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in given["reasons"].items())
     say(
-        f"{given['judged']:,} comparisons that people have judged, {given['ties']:,} of them ties"
+        f"{counted(given['judged'], 'comparison')} that people have judged, {given['ties']:,} of them ties"
         + (f"; skipped: {reasons}" if reasons else "")
     )
     say(f"baseline: {report['settings'][0]['flags'] or 'the defaults of constitutional label'}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from constitutional.numbers import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -81,12 +83,12 @@ def print_row(console: Console, stored: StoredRow) -> None:
 
 def _asked(result: dict[str, Any]) -> str:
     """How many principles and samples count, and whether in both orders."""
-    counted = [vote for vote in result.get("votes", ()) if vote["reason"] is None]
-    principles = len({vote["principle"] for vote in counted})
-    text = f"{principles:,} principle" + ("s" if principles != 1 else "")
+    counting = [vote for vote in result.get("votes", ()) if vote["reason"] is None]
+    principles = len({vote["principle"] for vote in counting})
+    text = counted(principles, "principle")
     if result["units"] > principles:
-        text = f"{result['units']:,} samples of {text}"
-    return text + (" in both orders" if len({vote["order"] for vote in counted}) > 1 else "")
+        text = f"{counted(result['units'], 'sample')} of {text}"
+    return text + (" in both orders" if len({vote["order"] for vote in counting}) > 1 else "")
 
 
 def _probability(probability: float, error: float | None) -> str:

@@ -25,7 +25,7 @@ from constitutional.evaluation.effects import Effect, holm
 from constitutional.evaluation.judged import Judged, tally, to_row
 from constitutional.evaluation.measures import Measures, log_loss
 from constitutional.evaluation.remarks import Remark, remarks, remarks_on_attacks
-from constitutional.numbers import with_interval
+from constitutional.numbers import counted, with_interval
 
 LEVEL = 1 - CONFIDENCE
 MARGIN = 0.02
@@ -137,7 +137,7 @@ def _beside_baseline(
             return setting, [_the_same(setting, effects[setting].n, ratio.value)]
         return setting, [
             f"{setting} costs {_times(ratio.value)} the tokens of the baseline, and its log-loss is credibly no more than "
-            f"{MARGIN} above it ({with_interval(found, '+.3f')}, {found.n:,} comparisons)."
+            f"{MARGIN} above it ({with_interval(found, '+.3f')}, {counted(found.n, 'comparison')})."
         ]
     return baseline, _reasons_to_stay(effects)
 
@@ -296,7 +296,7 @@ def _better(setting: str, found: Effect, settings: int) -> str:
     lost = f"; it leaves {found.lost:,} others without a label" if found.lost else ""
     return (
         f"{setting} has a credibly lower log-loss than the baseline: "
-        f"{with_interval(difference, '+.3f')}, {_p(difference.p_adjusted)}{adjusted}{tokens} ({difference.n:,} comparisons{lost})."
+        f"{with_interval(difference, '+.3f')}, {_p(difference.p_adjusted)}{adjusted}{tokens} ({counted(difference.n, 'comparison')}{lost})."
     )
 
 
@@ -362,7 +362,7 @@ def _reasons_to_stay(effects: Mapping[str, Effect]) -> list[str]:
 def _reasons_for_none(measures: Mapping[str, Measures], baseline: str) -> list[str]:
     agreement = measures[baseline].agreement
     known = (
-        f" (the baseline: {with_interval(agreement, '.1%')}, {agreement.n:,} comparisons)"
+        f" (the baseline: {with_interval(agreement, '.1%')}, {counted(agreement.n, 'comparison')})"
         if agreement
         else ""
     )

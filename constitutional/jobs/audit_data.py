@@ -21,6 +21,7 @@ from constitutional.jobs.audit_schemas import measures_row, schemas
 from constitutional.jobs.audit_settings import BASELINE, Setting, flags
 from constitutional.jobs.label_data import stored_comparison
 from constitutional.ledger import Ledger, StoredRow
+from constitutional.numbers import counted
 from constitutional.records import Row
 from constitutional.rundir import DataSet
 
@@ -141,7 +142,7 @@ class AuditData:
         from constitutional.report.figures import save
 
         found = self.findings
-        judged = f"{len(self._judged[BASELINE]):,} comparisons that people have judged"
+        judged = f"{counted(len(self._judged[BASELINE]), 'comparison')} that people have judged"
         about = f"{self._about['judge']['model']} under {self._about['constitution']['id']}, {judged}."
         figures = draw_all(
             found.measures, found.effects, advised=found.advice.setting, attacked=found.attacks, about=about

@@ -18,6 +18,7 @@ from constitutional.jobs.compare_data import SAMPLED, CompareData
 from constitutional.jobs.job import JobOptions, Report, Watcher, refuse_running_loop, run_job
 from constitutional.jobs.made_with import prompt_set_record
 from constitutional.ledger import Ledger, PlannedRow
+from constitutional.numbers import counted
 from constitutional.pipeline import Work
 from constitutional.records import Message, Outcome, Prompt, Row
 from constitutional.rundir import DataSet
@@ -112,9 +113,7 @@ class CompareJob:
         redraws = (
             sampled.pairs[0].redraws if sampled.pairs else sampled.redraws
         )  # the reason is of the first pair
-        detail = (
-            f"after {redraws} redraw{'' if redraws == 1 else 's'}" if redraws else "nothing was drawn again"
-        )
+        detail = f"after {counted(redraws, 'redraw')}" if redraws else "nothing was drawn again"
         return Outcome("skipped", sampled.reason, detail=detail, result=result)
 
 

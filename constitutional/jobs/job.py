@@ -21,6 +21,7 @@ from constitutional.jobs.abilities import Costing, Finishing, Growing
 from constitutional.jobs.cost import CostEstimate, estimate_cost, guess_tokens, measured
 from constitutional.jobs.refusals import refuse_rebinding, refuse_replacing
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
+from constitutional.numbers import counted
 from constitutional.pipeline import Pipeline, Work, count_remembered
 from constitutional.records import Row
 from constitutional.remembering import Stats
@@ -270,7 +271,7 @@ async def _run(job: Job, engine: Engine, run: RunDirectory, options: JobOptions,
         if pipeline.stopped:
             left = ledger.count_to_do()
             raise Interrupted(
-                f"{left:,} rows are left to do; everything finished is kept, "
+                f"{counted(left, 'row')} left to do; everything finished is kept, "
                 "and the same command goes on from there"
             )
         if not (isinstance(job, Growing) and job.grow(ledger)):

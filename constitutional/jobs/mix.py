@@ -117,7 +117,7 @@ class MixReport:
         out: the run directory.
         plan: what went into it, and what the checks found.
         manifest: as published; None for a dry run.
-        lost: how many rows of the mix that was there before are not in this one.
+        lost: how many rows of the mix that was there before are not in this one, or would not be.
     """
 
     out: Path
@@ -154,7 +154,7 @@ def mix_preferences(
     refuse_out(out, sources)
     plan = plan_mix(sources, settings=settings, splits=splits)
     plan.refuse_failing()
-    return MixReport(Path(out), plan) if dry_run else publish_mix(plan, out)
+    return preview_mix(plan, out) if dry_run else publish_mix(plan, out)
 
 
 def plan_mix(
@@ -177,6 +177,15 @@ def plan_mix(
     plan = MixPlan(settings, paths, splits, (), ())
     parts = mix([_facts(plan, name, reading or _silence) for name in sources], settings)
     return replace(plan, parts=parts, findings=check_mix(parts, settings))
+
+
+def preview_mix(plan: MixPlan, out: str | Path) -> MixReport:
+    """What publishing a plan would take out of the mix that is there; nothing is written. See `mix_preferences`."""
+    refuse_out(out, plan.paths)
+    path = Path(out)
+    before = published_ids(path, read_manifest(path))
+    rows = (row["id"] for test in (False, True) for row in _rows(plan, test=test))
+    return MixReport(path, plan, lost=missing_ids(before, rows) if len(before) else 0)
 
 
 def publish_mix(plan: MixPlan, out: str | Path) -> MixReport:
@@ -206,7 +215,7 @@ def publish_mix(plan: MixPlan, out: str | Path) -> MixReport:
                 "versions": package_versions(),
             },
         )
-        lost = missing_ids(before, published_ids(run.path, manifest)) if len(before) else 0
+        lost = missing_ids(before, published_ids(run.path, manifest).to_pylist()) if len(before) else 0
     return MixReport(Path(out), plan, manifest, lost)
 
 

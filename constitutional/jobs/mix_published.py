@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,11 @@ def published_ids(out: Path, manifest: Row | None) -> Any:
     return pa.chunked_array(found, pa.string())
 
 
-def missing_ids(before: Any, now: Any) -> int:
-    """How many of the ids there were are not there any more."""
+def missing_ids(before: Any, now: Iterable[str]) -> int:
+    """How many of the ids there were, an Arrow array, are not among those there are."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     return len(before) - int(
-        pc.sum(pc.is_in(before, value_set=pa.array(now.to_pylist(), pa.string()))).as_py() or 0
+        pc.sum(pc.is_in(before, value_set=pa.array(list(now), pa.string()))).as_py() or 0
     )

@@ -26,6 +26,7 @@ from constitutional.jobs.made_with import prompt_set_record
 from constitutional.jobs.redteam_filter import REASONS, FilterSettings, PromptFilter, Verdict
 from constitutional.jobs.redteam_seeds import Seeds, read_seeds
 from constitutional.ledger import Ledger, PlannedRow, StoredRow
+from constitutional.numbers import counted
 from constitutional.pipeline import Work
 from constitutional.records import Message, Outcome, Row
 from constitutional.rundir import LEDGER, DataSet
@@ -90,7 +91,7 @@ class RedteamJob:
         }
         self.summary = (
             f"Red-team prompts written by `{identity['model']}` with the {identity['engine']} engine, seed {writing.seed}, "
-            f"{shown} of {len(seeds.seeds):,} seeds shown at a time; copies and near "
+            f"{shown} of {counted(len(seeds.seeds), 'seed')} shown at a time; copies and near "
             f"copies (similarity from {settings.similarity:g} on) are left out."
         )
         made_with = {

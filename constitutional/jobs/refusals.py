@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from constitutional.errors import ConfigError
 from constitutional.jobs.abilities import Growing
 from constitutional.ledger import Ledger, PlanCounts
+from constitutional.numbers import counted
 from constitutional.rundir import read_manifest
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def loss_line(plan: PlanCounts) -> str | None:
     whole = sum(plan.lost.values())
     attacks = sum(count for kind, count in plan.lost.items() if kind.startswith("attack:"))
     parts = [
-        f"{count:,} finished {what}{'' if count == 1 else 's'}"
+        counted(count, f"finished {what}")
         for count, what in ((whole - attacks, "row"), (attacks, "attack"))
         if count
     ]

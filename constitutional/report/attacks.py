@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from constitutional.estimates import Estimate
 from constitutional.evaluation.attacks import FEW_PAIRS, Attacked
+from constitutional.numbers import counted
 from constitutional.report.figures import (
     BLUE,
     GREY,
     INK,
     PURPLE,
     VERMILION,
-    count,
     describe,
     new_figure,
     rows,
@@ -69,7 +69,7 @@ def draw_attacks(attacked: Attacked, *, about: str = "") -> Figure | None:
                 f"{len(shown)} of {len(attacked.kinds)} kinds, those that moved labels most towards the attacked response."
                 if len(shown) < len(attacked.kinds)
                 else "",
-                f"{count(attacked.overall.n, 'attacked pair')}; n: labels for the better response, and others, before.",
+                f"{counted(attacked.overall.n, 'attacked pair')}; n: labels for the better response, and others, before.",
                 "Filled: steers, that is, moves labels and flips more than it flips back, credibly, adjusted for the number of "
                 "kinds; hollow: not known to. What merely disturbs flips as large a share either way.",
                 f"Shares of fewer than {FEW_PAIRS} are left out." if missing else "",
@@ -84,7 +84,7 @@ def _title(attacked: Attacked) -> str:
     if overall.flips is None:
         return "No label preferred the better response, so that none could flip"
     if overall.few:
-        return f"Too few pairs to tell what attacks do: {count(overall.flips.n, 'label')} could flip"
+        return f"Too few pairs to tell what attacks do: {counted(overall.flips.n, 'label')} could flip"
     back = overall.back_flips
     flipped = f"{overall.flips.value:.0%} of labels flip" + (
         f", {back.value:.0%} flip back" if back and not _few(back) else ""
@@ -92,7 +92,7 @@ def _title(attacked: Attacked) -> str:
     if overall.steers:
         return f"Attacks steer the judge: {flipped}"
     if steering:
-        kinds = f"{len(steering)} of {count(len(attacked.kinds), 'kind')} of attack"
+        kinds = f"{len(steering)} of {counted(len(attacked.kinds), 'kind')} of attack"
         return f"{kinds} steer{'s' if len(steering) == 1 else ''} the judge; of all, {flipped}"
     return f"Attacks are not known to steer the judge: {flipped}"
 

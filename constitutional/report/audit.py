@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from constitutional.evaluation.attacks import Attacked
 from constitutional.evaluation.effects import Effect
 from constitutional.evaluation.measures import Measures
-from constitutional.numbers import Value
+from constitutional.numbers import Value, counted
 from constitutional.report.attacks import draw_attacks
 from constitutional.report.beside import Named, name_points
 from constitutional.report.figures import (
@@ -23,7 +23,6 @@ from constitutional.report.figures import (
     ORANGE,
     PALE,
     VERMILION,
-    count,
     describe,
     new_figure,
     rows,
@@ -114,7 +113,7 @@ def draw_effects(
         credible = sum(_credible(effects[name].log_loss) for name in known)
         describe(
             figure,
-            f"{count(len(known), 'setting')} beside the baseline: "
+            f"{counted(len(known), 'setting')} beside the baseline: "
             f"{credible or 'none'} differ{'s' if credible == 1 else ''} credibly in log-loss"
             if len(known) > 1
             else f"{shown[0]} {'differs' if credible else 'does not differ'} credibly from the baseline in log-loss",
@@ -178,7 +177,7 @@ def draw_cost(
         entropy = measures[shown[0]].entropy
         describe(
             figure,
-            f"Log-loss and cost of {count(len(points), 'setting')}",
+            f"Log-loss and cost of {counted(len(points), 'setting')}",
             caption(
                 about,
                 f"{len(shown)} of {len(points)} settings." if len(shown) < len(points) else "",

@@ -111,11 +111,6 @@ def legend(axes: Axes, columns: int) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.1, columnspacing=1.2)
 
 
-def count(number: int, noun: str) -> str:
-    """`1 chain`, `2,000 chains`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def short(names: Sequence[str], length: int = 32) -> list[str]:
     """Names for a figure's labels: long ones lose their middle, as long as they stay different."""
     longest = max((len(name) for name in names), default=0)

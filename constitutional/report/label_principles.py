@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from constitutional.estimates import Estimate
+from constitutional.numbers import counted
 from constitutional.report.figures import (
     BLUE,
     GREEN,
@@ -17,7 +18,6 @@ from constitutional.report.figures import (
     ORANGE,
     PURPLE,
     VERMILION,
-    count,
     describe,
     new_figure,
     rows,
@@ -76,7 +76,7 @@ def draw_label_overview(analysis: LabelAnalysis) -> Figure:
         findings.append(f"what is shown first gets {overall.position.bias.value + 0.5:.2f}")
     if analysis.people:
         findings.append(f"labels agree with people in {analysis.people.value:.0%}")
-    title = f"{count(analysis.analysed, 'comparison')}, {count(len(analysis.principles), 'principle')}"
+    title = f"{counted(analysis.analysed, 'comparison')}, {counted(len(analysis.principles), 'principle')}"
     title = f"{title}: {', '.join(findings)}" if findings else f"{title}: no vote counts"
     ticks = "n: comparisons that drew it. Black ticks: what its weight expects."
     return _figure(analysis, shown, panels, title, ticks, draws=True)
@@ -108,7 +108,7 @@ def draw_influence(analysis: LabelAnalysis) -> Figure | None:
 
 def about_labels(analysis: LabelAnalysis) -> str:
     """What a caption begins with: the comparisons and what made their labels."""
-    return made(count(analysis.analysed, "comparison"), analysis.run.constitution, analysis.run.model)
+    return made(counted(analysis.analysed, "comparison"), analysis.run.constitution, analysis.run.model)
 
 
 def _figure(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from constitutional.estimates import Estimate
+from constitutional.numbers import counted
 from constitutional.report.figures import (
     BLUE,
     GREEN,
@@ -20,7 +21,6 @@ from constitutional.report.figures import (
     SKY,
     VERMILION,
     YELLOW,
-    count,
     describe,
     legend,
     new_figure,
@@ -56,7 +56,7 @@ def draw_overview(analysis: Analysis) -> Figure:
     )[:MOST]
     overall = analysis.overall
     shares: list[tuple[str, str, str, Callable[[PrincipleStats], Estimate | None]]] = []
-    title = f"{count(analysis.rounds, 'round')} of {count(len(analysis.principles), 'principle')}"
+    title = f"{counted(analysis.rounds, 'round')} of {counted(len(analysis.principles), 'principle')}"
     findings = []
     if overall.critiques and analysis.found_measured:
         shares.append(("Critique found something", "share of its critiques", BLUE, _found))
@@ -227,7 +227,7 @@ _LOOKS: dict[str, dict[str, Any]] = {
 
 def about(analysis: Analysis) -> str:
     """What a caption begins with: the chains and what made them."""
-    return made(count(analysis.analysed, "chain"), analysis.run.constitution, analysis.run.model)
+    return made(counted(analysis.analysed, "chain"), analysis.run.constitution, analysis.run.model)
 
 
 def _ratio_axis(axes: Axes, title: str, label: str, shown: Sequence[PrincipleStats]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from constitutional.errors import ConfigError, nearest
 from constitutional.estimates import Tally
-from constitutional.numbers import with_interval
+from constitutional.numbers import counted, with_interval
 from constitutional.records import Row
 from constitutional.stages.mix import Facts, MixSettings, Part, shares
 
@@ -123,7 +123,7 @@ def _empty_source(facts: Facts) -> Finding:
     if not len(facts):
         sentence = f"none of its {_rows(facts.rows)} can be used ({_listed(facts.skipped)})"
         return Finding("empty-source", facts.name, False, sentence, figures)
-    sentence = f"{_rows(facts.rows)}, {_count(len(facts), 'pair')}"
+    sentence = f"{_rows(facts.rows)}, {counted(len(facts), 'pair')}"
     return Finding("empty-source", facts.name, True, sentence, figures)
 
 
@@ -139,7 +139,7 @@ def _rows_of_source(facts: Facts) -> Iterator[Finding]:
     )
     rows, pairs = facts.skipped.get("identical_responses", 0), facts.dropped.get("identical_responses", 0)
     left_out = "; they are left out" if rows or pairs else ""
-    ranked = f" and {_count(pairs, 'pair')} of rankings or ratings" if pairs else ""
+    ranked = f" and {counted(pairs, 'pair')} of rankings or ratings" if pairs else ""
     yield Finding(
         "identical-responses",
         facts.name,
@@ -165,7 +165,7 @@ def _length_bias(part: Part) -> Finding:
         return Finding("length-bias", part.facts.name, True, sentence, {"pairs": 0})
     surely = share.low is not None and share.high is not None and not share.low <= 0.5 <= share.high
     one_sided = max(share.value, 1 - share.value) >= LENGTH_LIMIT - 1e-9
-    sentence = f"the chosen response is longer in {with_interval(share, '.1%')} of {_count(share.n, 'pair')}"
+    sentence = f"the chosen response is longer in {with_interval(share, '.1%')} of {counted(share.n, 'pair')}"
     return Finding("length-bias", part.facts.name, not (one_sided and surely), sentence, share.to_json())
 
 
@@ -214,7 +214,7 @@ def _duplicates(parts: Sequence[Part]) -> Finding:
     repeated = {
         part.facts.name: len(pairs) - len(once) for part, pairs, once in zip(parts, seen, unique, strict=True)
     }
-    sentence = f"{_count(len(shared), 'pair')} in more than one source"
+    sentence = f"{counted(len(shared), 'pair')} in more than one source"
     if len(shared):
         first = _places(parts, seen, [shared[0]])
         sentence += f" ({', '.join(which)}), {at_odds:,} of them labelled the other way round"
@@ -369,8 +369,4 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _rows(count: int) -> str:
-    return _count(count, "row")
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return counted(count, "row")

@@ -131,7 +131,7 @@ def test_a_file_that_was_emptied_does_not_cost_a_finished_run(revise, written, t
     assert revise(written(b"")).code == 2
     assert data_files(tmp_path / "run") == before
     again = revise(written(GOOD))
-    assert again.code == 0 and "1 rows kept, 0 to do" in again.err
+    assert again.code == 0 and "1 row kept, 0 to do" in again.err
 
 
 def test_chat_tokens_in_a_text_open_no_turn(constitutional, written, tmp_path):

@@ -71,7 +71,7 @@ def test_what_was_left_out_is_said(constitutional, prompts_file, tmp_path):
     answer = constitutional("compare", "--responses", first, second, "--out", tmp_path / "run")
     assert answer.code == 0
     assert "3 rows: 1 ok, 2 skipped, 0 failed" in answer.err and "  no_partner: 1" in answer.err
-    assert "1 pairs left out (identical_responses)" in answer.err
+    assert "1 pair left out (identical_responses)" in answer.err
     assert "loading" not in answer.err
 
 
@@ -149,7 +149,7 @@ def test_an_interrupted_run_is_code_130_and_goes_on(start, prompts_file, tmp_pat
     until(lambda: log.exists() and len(log.read_text().split()) > 8)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "rows are left to do" in errors
+    assert process.returncode == 130 and "rows left to do" in errors
     again = start(*command)
     _, errors = again.communicate(timeout=60)
     assert again.returncode == 0, errors
@@ -174,7 +174,7 @@ def test_the_overview_marks_pairs_that_are_left_out(constitutional, prompts_file
     texts = iter(["x", "x", "a", "b"])
     shown_run(tmp_path, prompts_file, lambda *_: next(texts), samples=4, redraws=0)
     answer = constitutional("show", tmp_path / "run")
-    assert "comparisons: 1 rows" in answer.out and "sampled: 1 ok" in answer.out
+    assert "comparisons: 1 row" in answer.out and "sampled: 1 ok" in answer.out
     assert answer.out.splitlines()[-1].split()[:5] == ["1", "p0000", "ok", "✗", "✓"]
 
 

@@ -79,7 +79,7 @@ def test_twice_ends_at_once_and_loses_only_what_was_in_flight(
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert f"stopped: {ROWS} rows are left to do" in errors and "Traceback" not in errors
+    assert f"stopped: {ROWS} rows left to do" in errors and "Traceback" not in errors
     assert remembered(out) == 0
     assert constitutional(*command(prompts, out)).code == 0
 

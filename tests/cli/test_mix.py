@@ -48,6 +48,12 @@ def test_a_mix_is_printed_as_tables_and_written(constitutional, source, tmp_path
     assert any(line.startswith("pass   length-bias · harmless: ") for line in lines)
     assert "FAIL" not in answer.out and "train " in answer.err and 'load_dataset("' in answer.err
     assert drawn(out) == {"helpful": 400, "harmless": 600}
+    before = manifest(out)
+    dry = constitutional("mix", f"helpful={source('a')}", "--out", out, "--test", 0.2, "--dry-run")
+    assert dry.err.splitlines()[-1] == (
+        "warning: 600 rows of the mix that is there would not be in this one; another --out keeps both"
+    )
+    assert manifest(out) == before
     less = constitutional("mix", f"helpful={source('a')}", "--out", out, "--test", 0.2)
     assert less.err.splitlines()[-1].startswith(
         "warning: 600 rows of the mix that was there before are not in"

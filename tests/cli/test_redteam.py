@@ -54,7 +54,7 @@ def test_a_dry_run_writes_nothing(redteam, seeds, tmp_path):
     answer = redteam(seeds, "--dry-run")
     (plan,) = events(answer)
     assert answer.code == 0 and plan["to_do"] == plan["generations_to_make"] == 1
-    assert "1 generations to make" in answer.out and plan["prompt_tokens"] > 0
+    assert "1 generation to make" in answer.out and plan["prompt_tokens"] > 0
     assert not (tmp_path / "run").exists()
 
 

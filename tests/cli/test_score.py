@@ -128,7 +128,7 @@ def test_a_run_and_its_scores_can_be_shown(score, constitutional, prompts_file, 
         2,
     )
     overview = constitutional("show", tmp_path / "run")
-    assert overview.code == 0 and "scores: 1 rows" in overview.out
+    assert overview.code == 0 and "scores: 1 row" in overview.out
     (row,) = read(tmp_path / "run", "scores")
     listed = next(line for line in overview.out.splitlines() if line.startswith("1  "))
     assert f"{row['score']:+.3f} ± {row['standard_error']:.3f}" in listed

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from constitutional.cli.complete import constitutions, export_formats, files, formats
+from constitutional.numbers import counted
 
 if TYPE_CHECKING:
     from constitutional.workbench.formats.importing import Imported
@@ -145,7 +146,7 @@ def export_command(
             _print_json({"out": written, "format": format, "count": found.count}, list(found.notes))
             return
         click.echo(
-            f"wrote {inert(out)}: {found.count:,} {'entry' if found.count == 1 else 'entries'} ({format})",
+            f"wrote {inert(out)}: {counted(found.count, 'entry', 'entries')} ({format})",
             err=True,
         )
         _print_schema(written[1:])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from constitutional.cli.complete import constitutions, prompt_sets
+from constitutional.numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -210,7 +211,7 @@ def _summary(found: ConstitutionDiff) -> str:
     counts = found.counts()
     total = counts["unchanged"]
     if not found:
-        return f"no differences: {total} {'principle' if total == 1 else 'principles'}, all the same"
+        return f"no differences: {counted(total, 'principle')}, all the same"
     words = {"relabelled": "with other tags or source"}
     listed = ", ".join(f"{count} {words.get(name, name)}" for name, count in counts.items() if count)
     return f"principles: {listed}"
@@ -251,7 +252,7 @@ def _print_cost(console: Console, cost: EditCost, before: Constitution, after: C
         )
         say(f"  {cost.stale_anyway:,} of them whatever the constitution says: {why}.", "yellow")
     for id, rows in cost.stale_by_principle.items():
-        say(f"  {id}: {rows:,} {'row' if rows == 1 else 'rows'}")
+        say(f"  {id}: {counted(rows, 'row')}")
     if sum(cost.stale_by_principle.values()) > plan.stale - cost.stale_anyway:
         say("  (a row counts for each principle that it drew, or would draw now)")
     if plan.stale:
@@ -261,4 +262,4 @@ def _print_cost(console: Console, cost: EditCost, before: Constitution, after: C
         whole = estimate_line(cost.whole, at_most=True)
         say(f"{cost.unfinished:,} more rows are to do anyway{retried}; with them: {whole}")
     if plan.bad:
-        say(f"{plan.bad:,} {'input' if plan.bad == 1 else 'inputs'} can't be worked on")
+        say(f"{counted(plan.bad, 'input')} can't be worked on")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from constitutional.cli.complete import constitutions, rules
+from constitutional.numbers import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -167,14 +168,11 @@ def _escaped(value: object, also: str = "") -> str:
 
 
 def _summary(report: LintReport) -> str:
-    def number(count: int, noun: str) -> str:
-        return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
     counts = {
         "error": report.count("error"),
         "warning": report.count("warning"),
         "note": report.count("note"),
     }
-    found = ", ".join(number(count, noun) for noun, count in counts.items() if count) or "nothing found"
+    found = ", ".join(counted(count, noun) for noun, count in counts.items() if count) or "nothing found"
     ignored = f" ({report.ignored:,} ignored by comments)" if report.ignored else ""
-    return f"{number(len(report.files), 'file')}: {found}{ignored}"
+    return f"{counted(len(report.files), 'file')}: {found}{ignored}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from constitutional.cli.complete import constitutions, principles
+from constitutional.numbers import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,14 +76,14 @@ def _print_narrow(console: Console, rows: list[dict[str, Any]]) -> None:
     from constitutional.cli.text import hanging
 
     for row in rows:
-        facts = f", version {row['version']}, {_count(row['principles'])}" if "version" in row else ""
+        facts = (
+            f", version {row['version']}, {counted(row['principles'], 'principle')}"
+            if "version" in row
+            else ""
+        )
         console.print(Text.assemble((row["name"], "bold cyan"), f" ({row['from']}{facts})"))
         if about := _about(row):
             console.print(hanging(console, Text("  " + about), 2))
-
-
-def _count(principles: int) -> str:
-    return f"{principles} {'principle' if principles == 1 else 'principles'}"
 
 
 @click.command("show")
@@ -130,7 +131,7 @@ def show_command(name: str, wanted: tuple[str, ...], as_json: bool) -> None:
     about = f": {inert(loaded.description)}" if loaded.description else ""
     head = f"{loaded.id}, version {loaded.version}{about}"
     console.print(hanging(console, Text(head, "bold"), 2))
-    facts = f"{_count(len(loaded.principles))}, hash {loaded.hash}, {inert(str(loaded.path))}"
+    facts = f"{counted(len(loaded.principles), 'principle')}, hash {loaded.hash}, {inert(str(loaded.path))}"
     console.print(hanging(console, Text(facts), 2), end="\n\n")
     for p in chosen:
         _print_principle(console, p)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from constitutional.cli.text import are_alike, bare_words, hanging, inert, split_words, word_diff
 from constitutional.errors import ConstitutionalError, InputError
+from constitutional.numbers import counted
 from constitutional.records import Row, Step
 from constitutional.stages.checks import CHECKS
 from constitutional.workbench.trial import Attempt, Trial
@@ -261,7 +262,8 @@ class TrialView:
         if dropped:
             self._line(f"{dropped} of the oldest turns were dropped to fit the context", "dim")
         self._line(
-            f"{_count(tried.made)} made, {tried.remembered:,} remembered · {tried.seconds:.1f} s", "dim"
+            f"{counted(tried.made, 'generation')} made, {tried.remembered:,} remembered · {tried.seconds:.1f} s",
+            "dim",
         )
         self._line("")
 
@@ -306,10 +308,6 @@ def _known(attempt: Attempt, before: Trial) -> bool:
 
 def _cut(step: Step) -> str:
     return " · cut off" if step.finish_reason == "length" else ""
-
-
-def _count(number: int) -> str:
-    return f"{number:,} generation" + ("" if number == 1 else "s")
 
 
 def _sides(before: str, after: str, *, colour: bool) -> tuple[Text, Text]:

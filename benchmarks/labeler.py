@@ -232,7 +232,9 @@ def main() -> None:
     parser.add_argument("--comparisons", type=int, default=16)
     parser.add_argument("--tokens", type=int, nargs="+", default=[270, 600])
     parser.add_argument("--slots", type=int, default=16)
-    parser.add_argument("--block-size", type=int, help="tokens of a KV block; vLLM's choice if not given")
+    parser.add_argument(
+        "--block-size", type=int, help="tokens of a KV block; the engine's default if not given"
+    )
     parser.add_argument("--examples", type=int, help="few-shot examples; all if not given")
     asyncio.run(measure(parser.parse_args()))
 

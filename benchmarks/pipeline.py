@@ -42,7 +42,6 @@ from constitutional.records import Choice, Generation, Message, Sampling
 from constitutional.remembering import RequestKeys
 from constitutional.scheduler import Scheduler, Waiting
 
-BLOCK = 128  # tokens of a KV block in vLLM on CPUs
 SETTINGS = ReviseSettings(rounds=2, temperature=0.7, max_tokens=64)
 
 
@@ -222,17 +221,26 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f}, n = {len(values)})"
 
 
-async def start_engine(slots: int) -> VLLMEngine:
+async def start_engine(slots: int, block: int | None) -> VLLMEngine:
     """SmolLM2 in vLLM, warmed up."""
-    engine = open_engine(EngineSettings(engine="vllm", model="smollm2-135m", slots=slots))
+    arguments = {"block_size": block} if block else {}
+    engine = open_engine(
+        EngineSettings(engine="vllm", model="smollm2-135m", slots=slots, engine_args=arguments)
+    )
     assert isinstance(engine, VLLMEngine)
     await engine.start()
     await engine.generate([Message("user", "Hello")], Sampling(max_tokens=8))
     print(
-        f"{engine.identity['model']}, {engine.identity['dtype']}, {slots} slots, {os.cpu_count()} cores",
+        f"{engine.identity['model']}, {engine.identity['dtype']}, {slots} slots, blocks of {block_size(engine)} tokens, "
+        f"{os.cpu_count()} cores",
         flush=True,
     )
     return engine
+
+
+def block_size(engine: VLLMEngine) -> int:
+    """Tokens of a block of vLLM's KV cache, of which prefixes are shared whole ones."""
+    return int(engine._llm.vllm_config.cache_config.block_size)
 
 
 async def forget_prefixes(engine: VLLMEngine) -> None:
@@ -243,24 +251,24 @@ async def forget_prefixes(engine: VLLMEngine) -> None:
 # ---------------------------------------------------------------------- what is measured
 
 
-def most_cached(sent: Sequence[Recorded]) -> int:
-    """Prompt tokens that an endless, instant prefix cache would have served, in the order of sending."""
+def most_cached(sent: Sequence[Recorded], block: int) -> int:
+    """Prompt tokens that an endless, instant prefix cache of such blocks would have served, in the order of sending."""
     known: set[tuple[int, ...]] = set()
     most = 0
     for recorded in sent:
-        usable = (len(recorded.ids) - 1) // BLOCK  # the last token is always computed
+        usable = (len(recorded.ids) - 1) // block  # the last token is always computed
         hits = 0
-        while hits < usable and tuple(recorded.ids[: (hits + 1) * BLOCK]) in known:
+        while hits < usable and tuple(recorded.ids[: (hits + 1) * block]) in known:
             hits += 1
-        most += hits * BLOCK
+        most += hits * block
         whole = recorded.ids + recorded.output_ids
-        known.update(tuple(whole[: end * BLOCK]) for end in range(1, len(whole) // BLOCK + 1))
+        known.update(tuple(whole[: end * block]) for end in range(1, len(whole) // block + 1))
     return most
 
 
-async def overhead(repeats: int, chains: int, slots: int) -> None:
+async def overhead(repeats: int, chains: int, slots: int, block: int | None) -> None:
     """(a) replay ÷ run, and (d) the prefix cache."""
-    engine = await start_engine(slots)
+    engine = await start_engine(slots, block)
     ratios, runs, caches = [], [], []
     with TemporaryDirectory() as folder:
         prompts = write_prompts(Path(folder), chains)
@@ -271,7 +279,7 @@ async def overhead(repeats: int, chains: int, slots: int) -> None:
             await forget_prefixes(engine)
             again = await replay(engine, recorder.sent)
             assert report.stats is not None
-            best = most_cached(list(recorder.sent.values()))
+            best = most_cached(list(recorder.sent.values()), block_size(engine))
             ratios.append(again / seconds)
             runs.append(seconds)
             caches.append(report.stats.cached_tokens / best)
@@ -286,9 +294,9 @@ async def overhead(repeats: int, chains: int, slots: int) -> None:
     print(f"(d) prefix tokens from the cache ÷ the most that could have been: {spread(caches)}")
 
 
-async def schedule(repeats: int, chains: int, slots: int) -> None:
+async def schedule(repeats: int, chains: int, slots: int, block: int | None) -> None:
     """(c) our order against first-in-first-out and a barrier."""
-    engine = await start_engine(slots)
+    engine = await start_engine(slots, block)
     settings = SETTINGS
     policies = {"ours": Scheduler, "first-in-first-out": FirstInFirstOut, "barrier": Barrier}
     times: dict[str, list[float]] = {name: [] for name in policies}
@@ -362,6 +370,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--chains", type=int, default=64)
     parser.add_argument("--slots", type=int, default=16)
+    parser.add_argument(
+        "--block-size", type=int, help="tokens of a KV block; the engine's default if not given"
+    )
     parser.add_argument("--rows", type=int, default=10_000, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.what == "scripted-child":
@@ -369,9 +380,9 @@ def main() -> None:
     if given.what in ("scripted", "all"):
         scripted(given.repeats)
     if given.what in ("overhead", "all"):
-        asyncio.run(overhead(given.repeats, given.chains, given.slots))
+        asyncio.run(overhead(given.repeats, given.chains, given.slots, given.block_size))
     if given.what in ("schedule", "all"):
-        asyncio.run(schedule(given.repeats, given.chains, given.slots))
+        asyncio.run(schedule(given.repeats, given.chains, given.slots, given.block_size))
 
 
 if __name__ == "__main__":

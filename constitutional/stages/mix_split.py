@@ -38,18 +38,19 @@ def tied(conversations: Sequence[Hashes], responses: Sequence[Hashes]) -> dict[i
     order = np.lexsort((whole, pairs))
     whole, pairs = whole[order], pairs[order]
     edges = np.flatnonzero((pairs[1:] == pairs[:-1]) & (whole[1:] != whole[:-1]))
-    above: dict[int, int] = {}
+    if not len(edges):
+        return {}
+    from scipy.sparse import coo_array  # type: ignore[import-untyped]
+    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
-    def root(one: int) -> int:
-        while (parent := above.setdefault(one, one)) != one:
-            above[one] = above[parent]
-            one = above[one]
-        return one
-
-    for one, other in zip(whole[edges].tolist(), whole[edges + 1].tolist(), strict=True):
-        smaller, larger = sorted((root(one), root(other)))
-        above[larger] = smaller
-    return {one: root(one) for one in above}
+    ends = np.concatenate((whole[edges], whole[edges + 1]))
+    known, places = np.unique(
+        ends, return_inverse=True
+    )  # sorted, so that the first of a group is its smallest
+    graph = coo_array((np.ones(len(edges)), np.split(places, 2)), shape=(len(known), len(known)))
+    _, group = connected_components(graph, directed=False)
+    _, first, of = np.unique(group, return_index=True, return_inverse=True)
+    return dict(zip(known.tolist(), known[first][of].tolist(), strict=True))
 
 
 def moved(

@@ -214,7 +214,7 @@ def read_manifest(path: Path) -> dict[str, Any] | None:
         if not isinstance(found, dict) or not isinstance(found.get("data"), dict):
             raise ValueError("it is not the manifest of a run")
         return found
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path / MANIFEST} can't be read: {error}") from error

@@ -476,7 +476,28 @@ def test_a_file_of_text_that_is_called_jsonl_is_told_so(tmp_path):
 def test_a_missing_file_names_the_nearest(tmp_path):
     jsonl(tmp_path, GOOD)
     assert "did you mean 'prompts.jsonl'?" in error_of(tmp_path / "promts.jsonl")
-    assert "no such file" in error_of(tmp_path / "nowhere" / "a.jsonl")
+    elsewhere = error_of(tmp_path / "nowhere" / "a.jsonl")
+    assert "there is no such file or run; give a .jsonl" in elsewhere and "a run directory" in elsewhere
+
+
+def test_a_missing_run_names_the_nearest_and_no_file_that_is_unlike_it(tmp_path):
+    jsonl(tmp_path, GOOD)
+    (tmp_path / "redteam").mkdir()
+    (tmp_path / "redteam" / "manifest.json").write_text('{"data": {}}')
+    assert "did you mean 'redteam'?" in error_of(tmp_path / "redtaem")
+    assert "prompts.jsonl" not in error_of(tmp_path / "labels")
+
+
+def test_a_run_that_has_published_nothing_yet_says_so(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "ledger.sqlite").touch()
+    assert "published nothing yet: run its command again" in error_of(tmp_path / "run")
+
+
+def test_a_csv_of_which_no_row_has_the_fields_of_the_header_is_the_wrong_file(tmp_path):
+    rows = [{"id": str(n), "prompt": ", ".join("hello" * n)} for n in range(1, 4)]
+    path = jsonl(tmp_path, *rows, name="prompts.csv")
+    assert "no row can be read as one; the first: prompts.csv:2" in error_of(path)
 
 
 def test_a_folder_says_what_it_holds(tmp_path):

@@ -31,6 +31,7 @@ _NOT_FOR_FILES = (
     "--responses",
     nargs=2,
     metavar="A B",
+    callback=lambda ctx, param, given: _two_files(given),
     help="Pair the responses of two files, or of two runs with --samples 1; no model is asked.",
 )
 @engine_options
@@ -110,6 +111,15 @@ def compare(ctx: click.Context, /, **values: Any) -> None:
     elif values["prompts"] is None:
         raise ConfigError("nothing to compare: give PROMPTS and a --model, or two files with --responses")
     ctx.exit(run_compare(values, debug=ctx.obj["debug"]))
+
+
+def _two_files(given: tuple[str, str] | None) -> tuple[str, str] | None:
+    """What --responses was given, unless a flag was taken for the second of them."""
+    if given and given[1].startswith("-") and not Path(given[1]).exists():
+        raise ConfigError(
+            f"--responses takes two files or runs, and {given[1]} comes in the place of the second"
+        )
+    return given
 
 
 def run_compare(values: dict[str, Any], *, debug: bool = False) -> int:

@@ -19,7 +19,7 @@ from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, Interrupted
 from constitutional.jobs.abilities import Costing, Finishing, Growing
 from constitutional.jobs.cost import CostEstimate, estimate_cost, guess_tokens, measured
-from constitutional.jobs.refusals import refuse_rebinding, refuse_replacing
+from constitutional.jobs.refusals import refuse_own_input, refuse_rebinding, refuse_replacing
 from constitutional.ledger import Ledger, PlanCounts, PlannedRow
 from constitutional.numbers import counted
 from constitutional.pipeline import Pipeline, Work, count_remembered
@@ -39,7 +39,7 @@ class Job(Protocol):
         title: of the data set card.
         summary: one paragraph for the card; deterministic.
         binding: settings whose change would redo every row, by name: refused without `rebuild`.
-        record: what else the manifest keeps.
+        record: what else the manifest keeps; its `sources` are the paths of what is read, by name.
         recipe: what its rows are made with, so that the run can be planned again without its sources; kept in the
             ledger.
         work: what to do with each kind of row.
@@ -55,7 +55,7 @@ class Job(Protocol):
         ...
 
     @property
-    def record(self) -> Mapping[str, object]:
+    def record(self) -> Mapping[str, Any]:
         """See above."""
         ...
 
@@ -203,6 +203,7 @@ async def run_job(
     try:
         await engine.prepare()
         job = make(engine)
+        refuse_own_input(job.record.get("sources", {}), out)
         if options.dry_run:
             return await _dry_run(job, engine, out, options, watcher)
         with RunDirectory(out) as run:

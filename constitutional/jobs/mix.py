@@ -25,6 +25,7 @@ from constitutional.jobs.mix_published import (
     mix_manifest,
     published_ids,
 )
+from constitutional.jobs.refusals import refuse_own_input
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow
 from constitutional.records import Row
@@ -226,9 +227,7 @@ def refuse_out(out: str | Path, sources: Mapping[str, str | Path]) -> None:
         ConfigError: it is one of the sources, or another stage's run.
     """
     path = Path(out)
-    for name, source in sources.items():
-        if Path(source).exists() and path.exists() and path.samefile(source):
-            raise ConfigError(f"--out {path} is the source {name!r} itself: choose another --out")
+    refuse_own_input(sources, path)
     stage = (read_manifest(path) or {"stage": STAGE})["stage"]
     if stage == STAGE and (path / LEDGER).is_file():
         ledger = Ledger(path / LEDGER, read_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,23 @@ def refuse_rebinding(job: Job, ledger: Ledger, out: Path, options: JobOptions) -
             f"{'; '.join(changes)}: that would redo every row of {ledger.path.parent}. "
             "Choose another --out, or say --rebuild"
         )
+
+
+def refuse_own_input(sources: Mapping[str, str | Path | None], out: Path) -> None:
+    """Refuse a run directory that is also what is read: publishing would replace the input.
+
+    Args:
+        sources: where the inputs are, by name.
+        out: the run directory.
+
+    Raises:
+        ConfigError: one of them is the directory, or a file of its data.
+    """
+    for name, source in sources.items():
+        if source is None or not out.exists() or not Path(source).exists():
+            continue
+        if out.samefile(source) or (out / "data").resolve() in Path(source).resolve().parents:
+            raise ConfigError(f"--out {out} is the source {name!r} itself: choose another --out")
 
 
 def refuse_replacing(job: Job, plan: PlanCounts, ledger: Ledger, out: Path, options: JobOptions) -> None:

@@ -87,7 +87,8 @@ class ScoreJob:
         self.record = {
             "constitution": constitution_record(constitution, constitution.for_label()),
             **made_with,
-            "sources": {"responses": source.path, "data_set": source.data_set},
+            "sources": {"responses": source.path},
+            "data_set": source.data_set,
         }
         self.recipe: Row = {
             "stage": STAGE,

@@ -48,8 +48,12 @@ def is_comparison_column(name: str) -> bool:
     return name in _COLUMNS or ANNOTATOR.fullmatch(name) is not None
 
 
-def row_comparison(row: dict[str, Any]) -> ComparisonFields:
+def row_comparison(row: dict[str, Any], *, of_a_run: bool = False) -> ComparisonFields:
     """The comparison in a row, whichever of the formats it has; docs/input-formats.md lists them.
+
+    Args:
+        row: its fields.
+        of_a_run: its responses are texts as they are: one that reads like a transcript is what a model wrote.
 
     Raises:
         BadRow: it is none.
@@ -68,7 +72,7 @@ def row_comparison(row: dict[str, Any]) -> ComparisonFields:
         if human is None:  # that it was chosen says as much
             human, votes = 1.0, None
     else:
-        prompt, texts = _two_responses(row)
+        prompt, texts = _two_responses(row, of_a_run)
         human, votes = row_judgement(row)
         soft = human is not None
     first, second = (text.strip() for text in texts)
@@ -107,7 +111,7 @@ def comparison_id(prompt: Conversation, responses: tuple[str, str]) -> str:
     return content_hash("comparison", len(prompt), *parts, *sorted(responses))[:16]
 
 
-def _two_responses(row: dict[str, Any]) -> tuple[Conversation, tuple[str, str]]:
+def _two_responses(row: dict[str, Any], of_a_run: bool) -> tuple[Conversation, tuple[str, str]]:
     if row.get("responses") is not None:
         given = row["responses"]
         if not isinstance(given, list | tuple):
@@ -122,6 +126,8 @@ def _two_responses(row: dict[str, Any]) -> tuple[Conversation, tuple[str, str]]:
             if value is None:
                 raise BadRow("missing_responses", field=None if given == [None, None] else field)
     prompt = row_conversation(row)
+    if of_a_run:
+        return prompt, (_text(given[0], fields[0]), _text(given[1], fields[1]))
     return prompt, (response_text(given[0], fields[0], prompt), response_text(given[1], fields[1], prompt))
 
 

@@ -78,7 +78,7 @@ class ComparisonSource(RowSource[ComparisonRow]):
             if raw.bad is not None or raw.value is None:
                 raise raw.bad or BadRow("not_an_object")
             given = row_id(raw.value)
-            fields = row_comparison(raw.value)
+            fields = row_comparison(raw.value, of_a_run=self._kind == "run")
             if given is None:
                 name = ids.claim_content(comparison_id(fields.prompt, fields.responses))
             else:

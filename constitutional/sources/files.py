@@ -131,7 +131,7 @@ _READERS: dict[str, Callable[[BinaryIO, Path], Iterator[RawRow]]] = {
 }
 ACCEPTED = (
     "a .jsonl, .ndjson, .json, .csv or .txt file (each may be compressed as .gz), a .parquet file, a folder "
-    "saved by `datasets`, or the id of a data set on the hub, as owner/name"
+    "saved by `datasets`, a run directory, or the id of a data set on the hub, as owner/name"
 )
 
 

@@ -10,14 +10,15 @@ import gzip
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from constitutional.assignment import content_hash
-from constitutional.errors import ConfigError, Place, SourceError, nearest
+from constitutional.errors import ConfigError, Place, SourceError
 from constitutional.registry import is_inside
-from constitutional.rundir import MANIFEST, read_manifest, split_files
+from constitutional.rundir import LEDGER, MANIFEST, read_manifest, split_files
 from constitutional.sources.files import ACCEPTED, RawRow, accepts, file_rows
 from constitutional.sources.hub import hub_rows, is_hub_id, is_saved, saved_rows
 from constitutional.sources.ids import SeenIds
@@ -25,7 +26,7 @@ from constitutional.sources.reasons import BadRow
 
 _WINDOW = 100  # rows of which one must be usable, or the source is the wrong one
 _MOST_COLUMNS = 100  # names of columns that are remembered
-_NOT_ROWS = ("invalid_json", "not_an_object")
+_NOT_ROWS = ("invalid_json", "not_an_object", "invalid_csv")
 
 
 class SourceRow(Protocol):
@@ -178,6 +179,9 @@ def _find(source: str | Path, split: str, data_set: str, made_by: str) -> tuple[
             return "saved", path
         if (path / MANIFEST).is_file():
             return "run", _file_of_run(path, split, data_set, made_by)
+        if (path / LEDGER).is_file():
+            message = "this run has published nothing yet: run its command again, which goes on where it stopped"
+            raise SourceError(message, Place(path))
         files = [p.name for p in _listed(path) if accepts(p)]
         hint = f"; it holds {', '.join(files[:5])}" if files else ""
         raise SourceError(f"this is a folder{hint}. Give {ACCEPTED}", Place(path))
@@ -188,9 +192,10 @@ def _find(source: str | Path, split: str, data_set: str, made_by: str) -> tuple[
         return "file", path
     if not accepts(path) and is_hub_id(str(source)):
         return "hub", path
-    names = [p.name for p in _listed(path.parent) if accepts(p)]
-    hint = f"{nearest(path.name, names)}" if names else f"give {ACCEPTED}"
-    raise SourceError(f"no such file; {hint}", Place(path))
+    names = [p.name for p in _listed(path.parent) if accepts(p) or (p / MANIFEST).is_file() or is_saved(p)]
+    near = get_close_matches(path.name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"give {ACCEPTED}"
+    raise SourceError(f"there is no such file or run; {hint}", Place(path))
 
 
 def _file_of_run(run: Path, split: str, data_set: str, made_by: str) -> Path:

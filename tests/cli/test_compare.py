@@ -37,6 +37,12 @@ def test_a_run_says_how_it_went_and_where_to_look(compare, prompts_file, tmp_pat
     assert [event["event"] for event in events(answer)] == ["plan", "loading", "progress", "progress", "done"]
 
 
+def test_a_flag_in_the_place_of_the_second_file_is_named(constitutional, prompts_file, tmp_path):
+    answer = constitutional("compare", "--responses", prompts_file(1), "-o", tmp_path / "run")
+    assert answer.code == 2
+    assert "--responses takes two files or runs, and -o comes in the place of the second" in answer.err
+
+
 def test_the_same_command_again_does_nothing_and_a_dry_run_writes_nothing(compare, prompts_file, tmp_path):
     dry = compare(prompts_file(5), "--dry-run")
     (plan,) = events(dry)

@@ -88,6 +88,12 @@ def test_a_failing_check_is_printed_in_its_place_exits_2_and_writes_nothing(cons
     assert manifest(tmp_path / "mix")["settings"]["allow"] == ["few-rows"]
 
 
+def test_an_out_that_can_t_be_is_named(constitutional, source, tmp_path):
+    file = source("a")
+    answer = constitutional("mix", file, "-o", file / "mix", "--test", 0.1)
+    assert answer.code == 2 and f"{file / 'mix'} can't be written" in answer.err and "--out" in answer.err
+
+
 def test_a_dry_run_checks_and_writes_nothing(constitutional, source, tmp_path):
     answer = constitutional("mix", source("a"), "-o", tmp_path / "mix", "--dry-run", "--test", 0.1)
     assert answer.code == 0 and "few-rows" in answer.out and not (tmp_path / "mix").exists()
@@ -153,7 +159,7 @@ def test_what_can_not_be_meant_is_answered_in_a_sentence(constitutional, source,
         (("x=",), "after x= comes the path"),
         (('x="a"b"',), "no such file"),
         (('x="',), "no such file"),
-        (("x={missing}",), "no such file; did you mean 'a.jsonl'?"),
+        (("x={missing}",), "no such file or run; did you mean 'a.jsonl'?"),
         (("x={folder}",), "this is a folder"),
     ],
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from constitutional import Constitution, JobOptions
+from constitutional import Constitution, JobOptions, ScriptedEngine
 from constitutional.errors import (
     ChoiceUnsupported,
     ConfigError,
@@ -185,6 +185,32 @@ def test_a_label_run_can_be_labelled_again(tmp_path):
     run(tmp_path / "first", tmp_path / "second", judge=judge)
     assert read(tmp_path / "second", "labels") == read(tmp_path / "first", "labels")
     assert {row["human"] for row in read(tmp_path / "second", "labels")} == {0.75}
+
+
+def test_a_response_of_a_run_that_reads_like_a_transcript_stays_as_the_model_wrote_it(tmp_path):
+    turns = "Human: Question?\n\nAssistant: Fine."
+    written = [turns, "Human: Question?", f"{turns}\n\nHuman: And then?", "No."]
+    pairs = [
+        {"id": f"c{n}", "prompt": "Question?", "responses": [[{"role": "assistant", "content": text}], "Hm."]}
+        for n, text in enumerate(written)
+    ]
+    run(write(tmp_path, pairs), tmp_path / "first", judge=ScriptedEngine())
+    held = [row["responses"] for row in read(tmp_path / "first", "comparisons")]
+    assert held == [[text, "Hm."] for text in written]
+    again = run(tmp_path / "first", tmp_path / "second", judge=ScriptedEngine())
+    assert again.manifest["counts"]["rows"]["ok"] == len(written)
+    assert [row["responses"] for row in read(tmp_path / "second", "comparisons")] == held
+
+
+def test_a_run_is_not_its_own_input(tmp_path):
+    out = tmp_path / "run"
+    run(write(tmp_path, rows(3)), out)
+    before = data_files(out)
+    (file,) = (out / "data" / "comparisons").glob("*.parquet")
+    for source in (out, file):
+        with pytest.raises(ConfigError, match="is the source 'comparisons' itself"):
+            run(source, out, limit=1)
+    assert data_files(out) == before
 
 
 def test_swapped_comparisons_get_the_complement_at_the_end_of_the_whole_way(tmp_path):

@@ -326,6 +326,20 @@ class Ledger(Database):
         found = self.read(query, place)
         return found[0][0] if found else None
 
+    def places(self, ids: Iterable[str]) -> dict[str, int]:
+        """The places of these ids among the different ones, from 0, as `id_at` counts them."""
+        found = self.read(
+            "SELECT id, place FROM (SELECT id, row_number() OVER (ORDER BY min(ordinal)) - 1 AS place FROM rows GROUP BY id)"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            dump(sorted(set(ids))),
+        )
+        return dict(found)
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Which of these are ids of rows."""
+        query = "SELECT DISTINCT id FROM rows WHERE id IN (SELECT value FROM json_each(?))"
+        return {id for (id,) in self.read(query, dump(sorted(set(ids))))}
+
     # ------------------------------------------------------------------ generations
 
     def recall(self, key: str) -> list[Any] | None:
@@ -344,14 +358,31 @@ class Ledger(Database):
             self.db.execute("INSERT OR IGNORE INTO in_flight VALUES (?, ?)", (kind, id))
 
     def answered(
-        self, kind: str, id: str, remember: Sequence[tuple[str, object]] = (), *, more_in_flight: bool = False
+        self,
+        kind: str,
+        id: str,
+        remember: Sequence[tuple[str, object]] = (),
+        *,
+        more_in_flight: bool = False,
+        totals: Row | None = None,
     ) -> None:
-        """Remember what came back for a row, and whether it has anything in flight still, in one transaction."""
+        """Remember what came back for a row, and whether it has anything in flight still, in one transaction.
+
+        Args:
+            kind: of the row.
+            id: of the row.
+            remember: keys and values.
+            more_in_flight: whether other requests of the row are not answered yet.
+            totals: what the run has cost with this; stored in the same transaction, so that it is at any moment what the
+                remembered generations cost.
+        """
         with self.transaction():
             self.db.executemany(
                 "INSERT OR REPLACE INTO generations VALUES (?, ?)",
                 [(key, dump(value)) for key, value in remember],
             )
+            if totals is not None:
+                self.put_meta("totals", totals)
             if not more_in_flight:
                 self.db.execute("DELETE FROM in_flight WHERE kind = ? AND id = ?", (kind, id))
 

@@ -30,7 +30,7 @@ from constitutional.scheduler import Scheduler
 from constitutional.supervisor import Supervisor
 
 _TEMPLATE_ERRORS = 10  # inputs that a template fails on before it is the template that is wrong
-_SAVE_EVERY_S = 5.0
+_SAVE_EVERY_S = 5.0  # of totals, which are besides stored with each generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,9 @@ class Pipeline:
             self._slots, self.to_do, self.steps, lambda: self._start(shared, rows, deaths)
         )
         keys = RequestKeys(self._engine.identity)
-        shared = Shared(self._engine, self._ledger, keys, self.stats, self._scheduler, supervisor)
+        shared = Shared(
+            self._engine, self._ledger, keys, self.stats, self._scheduler, supervisor, self._totals
+        )
         self.stats.started = monotonic()
         if self.to_do:
             self._scheduler.begin()
@@ -139,7 +141,10 @@ class Pipeline:
     def save_totals(self) -> None:
         """Store what the run has cost so far, over all processes that worked on it."""
         self._saved = monotonic()
-        self._ledger.write_meta("totals", self.stats.totals(self._before))
+        self._ledger.write_meta("totals", self._totals())
+
+    def _totals(self) -> Row:
+        return self.stats.totals(self._before)
 
     @property
     def stopped(self) -> bool:

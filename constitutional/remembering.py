@@ -26,7 +26,7 @@ from constitutional.supervisor import Supervisor
 
 DEATHS_OF_A_ROW = 3  # tries of a row that keeps killing the engine
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Generation | Choice)
 
 
 class KilledEngine(EngineError):
@@ -130,7 +130,12 @@ class RequestKeys:
 
 @dataclass(slots=True)
 class Shared:
-    """What the rows of a run share; `asked` holds the keys of the requests that are not answered yet."""
+    """What the rows of a run share.
+
+    Attributes:
+        totals: gives what the run has cost so far, to be stored with each answer; None where nobody keeps accounts.
+        asked: the keys of the requests that are not answered yet.
+    """
 
     engine: Engine
     ledger: Ledger
@@ -138,6 +143,7 @@ class Shared:
     stats: Stats
     scheduler: Scheduler
     supervisor: Supervisor
+    totals: Callable[[], Row | None] = lambda: None
     asked: dict[str, asyncio.Future[None]] = field(default_factory=dict)
 
 
@@ -210,9 +216,7 @@ class RowEngine:
         async def ask() -> Choice:
             return await self._shared.engine.choose(messages, options, terminator)
 
-        choice = await self._once(key, ask, lambda c: [c.logprobs, c.other_logprob, c.prompt_tokens])
-        self._count(choice.prompt_tokens, 0, choice.cached_tokens)
-        return choice
+        return await self._once(key, ask, lambda c: [c.logprobs, c.other_logprob, c.prompt_tokens])
 
     async def _known(self, key: str) -> list[Any] | None:
         """What is remembered under a key, or will be when somebody else's same request is answered; None: it is to be asked."""
@@ -272,21 +276,20 @@ class RowEngine:
                 raise BadAnswer(f"the text is not valid Unicode: {error}") from error
             return got
 
-        got = await self._once(
+        return await self._once(
             key,
             ask,
             lambda g: [g.text, g.finish_reason, g.prompt_tokens, g.completion_tokens, g.escaped],
         )
-        self._count(got.prompt_tokens, got.completion_tokens, got.cached_tokens)
-        return got
 
-    def _count(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> None:
+    def _count(self, answer: Generation | Choice) -> None:
         self._depth += 1
         stats = self._shared.stats
         stats.generated += 1
-        stats.prompt_tokens += prompt_tokens
-        stats.completion_tokens += completion_tokens
-        stats.cached_tokens += cached_tokens
+        stats.prompt_tokens += answer.prompt_tokens
+        stats.cached_tokens += answer.cached_tokens
+        if isinstance(answer, Generation):
+            stats.completion_tokens += answer.completion_tokens
 
     async def _ask(self, ask: Callable[[], Awaitable[T]], remember: Callable[[T], tuple[str, Any]]) -> T:
         """Send one request under a slot, again after each death of the engine, and store its answer."""
@@ -309,12 +312,14 @@ class RowEngine:
                 try:
                     answer = await ask()
                     kept.append(remember(answer))
+                    self._count(answer)
                     return answer
                 finally:
                     self._outstanding -= 1
                     if kept or not self._outstanding:
                         more = self._outstanding > 0
-                        shared.ledger.answered(self._kind, self._id, kept, more_in_flight=more)
+                        totals = shared.totals() if kept else None
+                        shared.ledger.answered(self._kind, self._id, kept, more_in_flight=more, totals=totals)
                     if kept:
                         shared.supervisor.deaths_in_a_row = 0
                         self._forgive()

@@ -1,5 +1,6 @@
 """Killing real processes at moments of their work, whatever the machine's speed."""
 
+import json
 import random
 import signal
 import time
@@ -14,6 +15,11 @@ def asked(log):
 def times_asked_again(log):
     """How many requests were sent a second time, or more often."""
     return sum(times - 1 for times in Counter(asked(log)).values())
+
+
+def generated_in_all(out):
+    """How many generations the manifest of a run counts, over all processes that worked on it."""
+    return json.loads((out / "manifest.json").read_text(encoding="utf-8"))["timings"]["generated"]
 
 
 def kill_moments(seed, requests, kills):

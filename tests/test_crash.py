@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from constitutional.engines.scripted import text_of
-from tests.crashing import asked, kill_after, kill_moments, times_asked_again
+from tests.crashing import asked, generated_in_all, kill_after, kill_moments, times_asked_again
 from tests.helpers import PROMPT_SET, REPOSITORY, data_files
 
 RUNS, KILLS = 20, 5
@@ -55,6 +55,7 @@ def killed_and_continued(prompts, folder, number):
     assert process.returncode == 0, errors
     again += sum(text_of(hash) in known for hash in asked(log)[seen:])
     assert times_asked_again(log) <= KILLS * 16  # what was in flight, sixteen at a time
+    assert generated_in_all(out) == REQUESTS
     return data_files(out), mid_run, again
 
 

@@ -16,7 +16,7 @@ from constitutional.engines.scripted import request_hash
 from constitutional.remembering import RequestKeys
 from constitutional.sources.comparisons import read_comparisons
 from constitutional.stages.label import Labeler, LabelSettings
-from tests.crashing import asked, kill_after, kill_moments, times_asked_again
+from tests.crashing import asked, generated_in_all, kill_after, kill_moments, times_asked_again
 from tests.helpers import PROMPT_SET, REPOSITORY, data_files
 
 RUNS, KILLS, SLOTS = 10, 5, 16
@@ -93,6 +93,7 @@ def killed_and_continued(comparisons, folder, number, keys):
     again += sum(keys[hash] in known for hash in asked(log)[seen:])
     assert set(asked(log)) == set(keys)
     assert times_asked_again(log) <= KILLS * SLOTS  # what was in flight
+    assert generated_in_all(out) == len(keys)  # what was in flight at a kill was never had
     return data_files(out), mid_run, again
 
 

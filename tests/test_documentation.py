@@ -41,6 +41,35 @@ def test_the_python_of_the_page_on_engines_runs(prompts_file, tmp_path, monkeypa
     assert all((tmp_path / "runs" / name / "README.md").exists() for name in ("one", "two"))
 
 
+@pytest.fixture
+def comparisons_and_a_bad_row(prompts_file, tmp_path, monkeypatch):
+    """A file of that name, in the directory that is worked in."""
+    rows = [
+        {"id": "one", "prompt": "Hi?", "chosen": "Hello.", "rejected": "No."},
+        {"id": "bad", "prompt": "Hi?", "responses": ["Hello."]},
+    ]
+    prompts_file(rows, "comparisons.jsonl")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_python_of_the_page_on_labels_runs(comparisons_and_a_bad_row, tmp_path, capsys):
+    """As it stands, but for the model."""
+    job, stage = blocks(REPOSITORY / "docs" / "labels.md", "python")
+    for block in (job, stage):
+        assert 'model="smollm2-135m"' in block
+        exec(block.replace('model="smollm2-135m"', 'engine="scripted"'), {})
+    assert (tmp_path / "runs" / "labels" / "README.md").exists()
+    *_, one, bad = capsys.readouterr().out.splitlines()
+    assert one.startswith("one 0.") and one.endswith(" 1.0") and bad == "bad not_two_responses"
+
+
+def test_the_python_of_the_page_on_comparisons_that_reads_them_runs(comparisons_and_a_bad_row, capsys):
+    _, reading = blocks(REPOSITORY / "docs" / "comparisons.md", "python")
+    exec(reading, {})
+    one, bad = capsys.readouterr().out.splitlines()
+    assert one == "one Hello. No. 1.0" and bad.startswith("bad not_two_responses ")
+
+
 def test_the_constitution_of_the_readme_loads(tmp_path, monkeypatch):
     from constitutional import load_constitution
 

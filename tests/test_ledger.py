@@ -91,6 +91,14 @@ def test_rows_follow_the_order_of_the_input(ledger):
     assert ledger.id_at(1) == "b" and ledger.id_at(3) is None
 
 
+def test_a_place_counts_the_ids_before_and_not_their_rows(ledger):
+    kinds = [PlannedRow(kind, id, f"{kind} {id}", {}) for id in ("b", "a", "c") for kind in ("x", "y")]
+    plan(ledger, *kinds)
+    assert ledger.places(["a", "c", "none"]) == {"a": 1, "c": 2}
+    assert [ledger.id_at(place) for place in ledger.places("abc").values()] == list(ledger.places("abc"))
+    assert ledger.known(["c", "none", "it's", "a"]) == {"a", "c"}
+
+
 def test_a_bad_input_has_its_outcome_at_once(ledger):
     bad = Outcome("skipped", "empty_prompt", detail="line 3")
     assert plan(ledger, row("a"), row("b", outcome=bad)) == PlanCounts(to_do=1, bad=1)

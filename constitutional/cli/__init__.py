@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import os
 import sys
 import traceback
@@ -13,6 +16,7 @@ from constitutional.cli.lazy import LazyGroup
 from constitutional.errors import ConstitutionalError, Interrupted
 
 _HERE = "constitutional.cli"
+_ESCAPED = "constitutional-escaped"
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": (
         f"{_HERE}.demo",
@@ -131,7 +135,10 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _open_streams() -> None:
-    """Lead standard streams that are closed to nowhere: the next file to be opened, a ledger, would be taken for one of them."""
+    """Lead standard streams that are closed to nowhere, and let the others take any character.
+
+    The next file to be opened, a ledger, would be taken for a stream that is closed. Characters that an encoding lacks are escaped.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is not None:
             continue
@@ -142,6 +149,18 @@ def _open_streams() -> None:
         except OSError:
             os.dup2(nowhere, number)
         setattr(sys, name, os.fdopen(nowhere, "w" if number else "r", encoding="utf-8"))
+    codecs.register_error(_ESCAPED, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper) or codecs.lookup(stream.encoding).name == "utf-8":
+            continue
+        if stream.errors in ("strict", "surrogateescape"):  # nothing else was asked for
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What an encoding lacks as JSON escapes it, so that JSON stays what it says and two marks stay apart."""
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _leave_stdout() -> int:

@@ -20,7 +20,8 @@ _WIDE: dict[str, Any] = {"max_content_width": 100, "terminal_width": 100}
 _HEAD = """# The command line
 
 Written by `make docs` from the commands themselves; do not edit. Every option of a command that has `--config` can also be set
-in the YAML file given with it.
+in the YAML file given with it, a switch under either of its names (`one-order: true`). Characters that the output's encoding
+lacks are escaped as in JSON, unless an error handler is named (`PYTHONIOENCODING=cp1252:replace`).
 """
 
 

@@ -25,6 +25,29 @@ _NAME = re.compile(r"[\w.-]+")
 _PAIR = "NAME=VALUE"
 
 
+class _Named(click.ParamType[Any]):
+    """A value of one source, as `helpful=0.5`; a pair of its name and the value."""
+
+    name = "pair"
+
+    def __init__(self, kind: Callable[[str], object], example: str) -> None:
+        self._kind, self._example = kind, example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):  # from a file for --config
+            return value
+        name, separator, text = value.partition("=")
+        name, text = name.strip(), _unquoted(text.strip())
+        try:
+            if not separator:
+                raise ValueError
+            return name, self._kind(text)
+        except ValueError:
+            given = f"{name}={text}" if separator else name
+            as_in = f"{name or 'helpful'}={self._example}"
+            self.fail(f"{given}: has to be a source's name and a value, as {as_in}", param, ctx)
+
+
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="[NAME=]SOURCE...")
 @click.option(
@@ -33,6 +56,7 @@ _PAIR = "NAME=VALUE"
 @click.option(
     "--proportion",
     "-p",
+    type=_Named(float, "0.5"),
     multiple=True,
     metavar=_PAIR,
     help="A source's share of the mix, as helpful=0.5. Repeatable.",
@@ -40,6 +64,7 @@ _PAIR = "NAME=VALUE"
 @click.option(
     "--count",
     "-n",
+    type=_Named(int, "1000"),
     multiple=True,
     metavar=_PAIR,
     help="How many rows of a source, as helpful=1000. Repeatable.",
@@ -68,6 +93,7 @@ _PAIR = "NAME=VALUE"
 )
 @click.option(
     "--split",
+    type=_Named(str, "test"),
     multiple=True,
     metavar=_PAIR,
     help="Which split of a source to read, as helpful=test. Repeatable.",
@@ -90,18 +116,17 @@ def mix(**values: Any) -> None:
 
     sources = _sources(values["sources"])
     given = {
-        "proportions": _by_name("--proportion", values["proportion"], float),
-        "counts": _by_name("--count", values["count"], int),
+        "proportions": _by_name("--proportion", values["proportion"]),
+        "counts": _by_name("--count", values["count"]),
         **{name: values[name] for name in ("total", "test", "split_by", "seed", "allow")},
     }
     settings, out = settings_from(MixSettings, given), Path(values["out"])
-    splits = _by_name("--split", values["split"], str)
+    splits = _by_name("--split", values["split"])
     refuse_out(out, sources)
     with _Progress() as progress:
         plan = plan_mix(sources, settings=settings, splits=splits, reading=progress.reading)
     report = None
-    if not plan.failing:
-        plan.refuse_failing()
+    if plan.can_be_written:
         with _Progress() as progress:
             progress.say("comparing with the mix that is there" if values["dry_run"] else "writing")
             report = preview_mix(plan, out) if values["dry_run"] else publish_mix(plan, out)
@@ -200,25 +225,15 @@ def _sources(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _by_name(option: str, given: Sequence[str], kind: Callable[[str], T]) -> dict[str, T]:
+def _by_name(option: str, given: Sequence[tuple[str, T]]) -> dict[str, T]:
     """The values of a repeatable option by the source's name."""
     from constitutional.errors import ConfigError
 
     found: dict[str, T] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        name = name.strip()
-        try:
-            if not separator:
-                raise ValueError
-            found[name], twice = kind(_unquoted(value.strip())), name in found
-        except ValueError:
-            example = {float: "0.5", int: "1000"}.get(kind, "test")  # type: ignore[call-overload]
-            raise ConfigError(
-                f"{option} {text}: has to be a source's name and a value, as {name or 'helpful'}={example}"
-            ) from None
-        if twice:
+    for name, value in given:
+        if name in found:
             raise ConfigError(f"{option} is given twice for {name}")
+        found[name] = value
     return found
 
 

@@ -142,12 +142,11 @@ def _lines(counts: dict[str, Any]) -> list[str]:
         name = f"revision {found['round']}" if found["round"] else "initial response"
         lines.append(f"  {name}: {_mean(found)}")
     votes = counts["votes"]
-    without = {
-        reason: count for reason, count in votes.items() if reason not in ("counted", "flagged") and count
-    }
+    of = {reason: count for reason, count in votes.items() if reason != "flagged" and count}
+    without = {reason: count for reason, count in of.items() if reason != "counted"}
     listed = "".join(f", {reason} {count:,}" for reason, count in without.items())
     flagged = f"; {votes['flagged']:,} of low mass" if votes.get("flagged") else ""
-    return [*lines, f"{votes.get('counted', 0):,} votes count{listed}{flagged}"]
+    return [*lines, f"votes: {of.get('counted', 0):,} of {sum(of.values()):,} count{listed}{flagged}"]
 
 
 def _mean(found: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import click
 from constitutional.numbers import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
     from rich.console import Console
@@ -29,6 +29,9 @@ _MODULES = {
 """Kinds of rows, up to a colon, that are shown by a module of their own: `print_row(console, stored)`, `COLUMN` and `brief(stored)`,
 which say in a list what came out of a row."""
 
+_PUBLISHED = {"redteam": "prompts", "mix": "preferences"}
+"""The data set that is listed in place of the rows, by stage."""
+
 
 @click.command()
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
@@ -39,57 +42,88 @@ which say in a list what came out of a row."""
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print the row as JSON.")
 def show(run: Path, row: str | None, status: str | None, limit: int, as_json: bool) -> None:
-    """Show the run in the directory RUN, or one of its rows: ROW is an id, or a place from 1.
+    """Show the run in the directory RUN, or one of its rows: ROW is an id, or the number in front of it.
 
     Works while the run is being written.
     """
-    from constitutional.cli import show_redteam
-    from constitutional.cli.text import data_console, json_text
+    from constitutional.cli.text import data_console
     from constitutional.errors import ConfigError
     from constitutional.rundir import open_ledger, read_manifest
 
     manifest = read_manifest(run)
-    audited = manifest is not None and manifest.get("stage") == "audit"
-    if as_json and row is None and not audited:
+    published = manifest.get("stage") if manifest else None
+    report = published == "audit" and row is None and status is None
+    if as_json and row is None and not report:
         raise ConfigError("--json prints one row: name it, as an id or a place from 1")
-    if audited and status is None:
-        from constitutional.cli.show_audit import show_audit
+    if report:
+        from constitutional.cli.show_audit import show_report
 
-        show_audit(run, row, as_json=as_json)
+        show_report(run, as_json=as_json)
         return
-    if manifest and manifest.get("stage") == "mix" and status is None:
+    if manifest and published == "mix" and row is None and status in (None, "ok"):
         from constitutional.cli.show_mix import show_mix
 
-        show_mix(run, manifest, row, limit, as_json=as_json)
+        show_mix(data_console(), run, manifest, limit)
         return
-    console = data_console()
     ledger = open_ledger(run)
-    prompts = manifest if manifest and manifest.get("stage") == "redteam" else None
     try:
         if row is None:
-            _overview(console, run, manifest, ledger, status, limit)
-            return
-        stored = ledger.row(row)
-        if stored is None and prompts and (prompt := show_redteam.find_prompt(run, prompts, row)):
-            if as_json:
-                click.echo(json_text(prompt))
-            else:
-                show_redteam.print_prompt(console, ledger, run, prompts, prompt)
-            return
-        listed = prompts and prompts["data"]["prompts"]["rows"]  # prompts, whose places those are
-        if stored is None and not listed:
-            stored = _at(ledger, row)
-        if stored is None:
-            raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
-        if as_json:
-            whole = {name: getattr(stored, name) for name in ("kind", "id", "status", "reason", "detail")}
-            click.echo(json_text({**whole, **(stored.result or {"input": stored.input})}))
-        elif prompts:
-            show_redteam.print_row(console, stored, show_redteam.candidate_fates(run, prompts, stored))
+            _overview(data_console(), run, manifest, ledger, status, limit)
         else:
-            print_row(console, stored)
+            _show_row(run, manifest, ledger, row, as_json=as_json)
     finally:
         ledger.close()
+
+
+def _show_row(
+    run: Path, manifest: Mapping[str, Any] | None, ledger: Ledger, row: str, *, as_json: bool
+) -> None:
+    """Show what has this id or number: a comparison of an audit, what was published under it, or a row of the ledger."""
+    from constitutional.cli import show_audit, show_mix, show_redteam
+    from constitutional.cli.text import data_console, json_text
+    from constitutional.errors import ConfigError
+
+    stage = _stage(manifest, ledger)
+    if stage == "audit":
+        show_audit.show_comparison(run, ledger, row, as_json=as_json)
+        return
+    if manifest and stage == "mix" and show_mix.show_preference(run, manifest, row, as_json=as_json):
+        return
+    stored = show_mix.find_skipped(ledger, row) if stage == "mix" else ledger.row(row)
+    prompts = manifest if manifest and stage == "redteam" else None
+    console = data_console()
+    if stored is None and prompts and (prompt := show_redteam.find_prompt(run, prompts, row)):
+        if as_json:
+            click.echo(json_text(prompt))
+        else:
+            show_redteam.print_prompt(console, ledger, run, prompts, prompt)
+        return
+    if stored is None and not _numbers_published(manifest):
+        stored = _at(ledger, row)
+    if stored is None:
+        raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
+    if as_json:
+        whole = {name: getattr(stored, name) for name in ("kind", "id", "status", "reason", "detail")}
+        click.echo(json_text({**whole, **(stored.result or {"input": stored.input})}))
+    elif prompts:
+        show_redteam.print_row(console, stored, show_redteam.candidate_fates(run, prompts, stored))
+    else:
+        print_row(console, stored)
+
+
+def _stage(manifest: Mapping[str, Any] | None, ledger: Ledger) -> str | None:
+    """The stage whose run this is, also where nothing has been published yet."""
+    return (manifest or ledger.read_meta("recipe") or {}).get("stage")
+
+
+def _numbers_published(manifest: Mapping[str, Any] | None) -> bool:
+    """Whether numbers count what was published and is listed, the prompts of `redteam` or the preferences of `mix`, and not the rows."""
+    from constitutional.rundir import split_files
+
+    if manifest is None or manifest.get("stage") not in _PUBLISHED:
+        return False
+    listed = manifest["data"][_PUBLISHED[manifest["stage"]]]
+    return any(file["rows"] for file in split_files(listed).values())
 
 
 def print_row(console: Console, stored: StoredRow) -> None:
@@ -184,39 +218,54 @@ def _overview(
     if manifest and manifest.get("stage") == "redteam" and status is None:
         list_prompts(console, ledger, run, manifest, limit)
     else:
-        _list_rows(console, ledger, status, limit)
+        _list_rows(console, manifest, ledger, status, limit)
 
 
-def _list_rows(console: Console, ledger: Ledger, status: Any, limit: int) -> None:
+def _list_rows(
+    console: Console, manifest: Mapping[str, Any] | None, ledger: Ledger, status: Any, limit: int
+) -> None:
     from itertools import islice
 
-    from rich.table import Table
-
-    from constitutional.cli.text import inert
+    from constitutional.cli.show_audit import under
+    from constitutional.cli.show_list import beginning, print_list
+    from constitutional.cli.show_mix import id_in_mix
+    from constitutional.cli.text import inert, inert_line
 
     listed = list(islice(ledger.rows(status=status), limit))
     if not listed:
         console.print(f"\nNo row is {status}." if status else "\nThere are no rows.")
         return
-    module = _module(listed[0])
+    stage = _stage(manifest, ledger)
+    numbers = [""] * len(listed) if _numbers_published(manifest) else _numbers(stage, ledger, listed)
+    module = next(filter(None, map(_module, listed)), None)
     last = "prompt" if any(_last_message(stored) for stored in listed) else "why"
     rows = [
         {
-            "#": str(stored.ordinal + 1),
-            "id": inert(stored.id)[:24],
+            "#": number,
+            "id": inert_line(id_in_mix(stored) if stage == "mix" else stored.id),
+            "setting or attack": inert(under(stored)) if stage == "audit" else "",
             "status": (stored.status or "to do") + (f": {stored.reason}" if stored.reason else ""),
             module.COLUMN if module else "rounds": _brief(stored),
-            last: inert(_last_message(stored) or " ".join((stored.detail or "").split()))[:80],
+            last: beginning(_last_message(stored) or stored.detail or ""),
         }
-        for stored in listed
+        for number, stored in zip(numbers, listed, strict=True)
     ]
-    table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
-    names = [name for name in rows[0] if any(row[name] for row in rows)]
-    for name in names:
-        table.add_column(name, no_wrap=True, ratio=1 if name == last else None)
-    for row in rows:
-        table.add_row(*(row[name] for name in names))
-    console.print("", table)
+    total = sum(count for (_, state, _), count in ledger.counts().items() if status in (None, state))
+    print_list(console, rows, total)
+
+
+def _numbers(stage: str | None, ledger: Ledger, listed: Sequence[StoredRow]) -> list[str]:
+    """The numbers that `show` finds these rows by: nothing where that is the id of another one."""
+    if stage == "audit":  # a comparison has a row under each setting
+        places = ledger.places(stored.id for stored in listed)
+        numbers = [str(places[stored.id] + 1) for stored in listed]
+    else:
+        numbers = [str(stored.ordinal + 1) for stored in listed]
+    ids = ledger.known(numbers)
+    return [
+        "" if number in ids and number != stored.id else number
+        for number, stored in zip(numbers, listed, strict=True)
+    ]
 
 
 def _brief(stored: StoredRow) -> str:

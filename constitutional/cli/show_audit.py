@@ -93,45 +93,50 @@ def print_costs(console: Console, costs: Sequence[SettingCost]) -> None:
     )
 
 
-def show_audit(run: Path, row: str | None, *, as_json: bool) -> None:
-    """Show a finished audit, or one of its comparisons: by its id, or by its place, from 1.
+def show_report(run: Path, *, as_json: bool) -> None:
+    """Show the report of a finished audit.
 
     Raises:
-        ConfigError: there is no report, or no such comparison.
+        ConfigError: there is none.
     """
     from constitutional.cli.text import data_console, inert, json_text
     from constitutional.errors import ConfigError
     from constitutional.jobs.audit_report import hashes, read_report
-    from constitutional.rundir import open_ledger, read_manifest
+    from constitutional.rundir import read_manifest
 
-    if row is None:
-        report = read_report(run)
-        if report is None:
-            raise ConfigError(f"{run} has no audit.json: the command that made the run writes it again")
-        manifest = read_manifest(run)
-        if manifest and report.get("data") != hashes(manifest):  # the run was ended between the two
-            old = inert(str(run / "audit.json"))
-            click.echo(
-                f"{old} is older than the run's data: the command that made them writes it again", err=True
-            )
-        if as_json:
-            click.echo(json_text(report))
-        else:
-            print_audit(data_console(), run, report)
-        return
-    ledger = open_ledger(run)
-    try:
-        found = ledger.every(row) or _at(ledger, row)
-        if not found:
-            raise ConfigError(
-                f"{run} has no comparison {row!r}; `constitutional show {run} --status ok` lists them"
-            )
-        if as_json:
-            click.echo(json_text(_comparison_json(found)))
-        else:
-            _print_comparison(data_console(), found)
-    finally:
-        ledger.close()
+    report = read_report(run)
+    if report is None:
+        raise ConfigError(f"{run} has no audit.json: the command that made the run writes it again")
+    manifest = read_manifest(run)
+    if manifest and report.get("data") != hashes(manifest):  # the run was ended between the two
+        old = inert(str(run / "audit.json"))
+        click.echo(
+            f"{old} is older than the run's data: the command that made them writes it again", err=True
+        )
+    if as_json:
+        click.echo(json_text(report))
+    else:
+        print_audit(data_console(), run, report)
+
+
+def show_comparison(run: Path, ledger: Ledger, row: str, *, as_json: bool) -> None:
+    """Show a comparison of an audit under every setting: by its id, or by its place among the comparisons, from 1.
+
+    Raises:
+        ConfigError: there is no such comparison.
+    """
+    from constitutional.cli.text import data_console, json_text
+    from constitutional.errors import ConfigError
+
+    found = ledger.every(row) or _at(ledger, row)
+    if not found:
+        raise ConfigError(
+            f"{run} has no comparison {row!r}; `constitutional show {run} --status ok` lists them"
+        )
+    if as_json:
+        click.echo(json_text(_comparison_json(found)))
+    else:
+        _print_comparison(data_console(), found)
 
 
 # ---------------------------------------------------------------------- the report
@@ -196,8 +201,8 @@ def _attacks_table(attacks: Row, kinds: Sequence[Row], room: int) -> Table:
     columns: list[Column] = [
         ("pairs", True, lambda kind: f"{kind['n']:,}"),
         ("moved by", True, lambda kind: _estimate(kind["shift"], "+.3f", roomy) + "* "[not kind.get("steers")]),
-        ("flipped", True, lambda kind: _flipped(kind["flips"], wide)),
-        ("flipped back", True, lambda kind: _flipped(kind["back_flips"], wide)),
+        ("flipped", True, lambda kind: _flipped(kind, "flips", wide)),
+        ("flipped back", True, lambda kind: _flipped(kind, "back_flips", wide)),
     ]  # fmt: skip
     table = _table(["kind", *(name for name, _, _ in columns)])
     for kind in (attacks["overall"], *kinds):
@@ -209,14 +214,18 @@ def _attacks_table(attacks: Row, kinds: Sequence[Row], room: int) -> Table:
     return table
 
 
-def _flipped(share: Row | None, interval: bool) -> str:
-    """How many flipped; a share only of so many that it means something."""
+def _flipped(kind: Row, name: str, interval: bool) -> str:
+    """How many flipped, where all count alike; a share only of so many that it means something."""
     from constitutional.evaluation.attacks import FEW_PAIRS
 
+    share: Row | None = kind[name]
     if share is None:
         return "–"
-    counted = f"{share['value'] * share['n']:,.4g} of {share['n']:,}"
-    return counted if share["n"] < FEW_PAIRS else f"{counted}: {_estimate(share, '.0%', interval)}"
+    of, few = f"of {share['n']:,}", share["n"] < FEW_PAIRS
+    if kind.get("weighted"):
+        return f"{'–' if few else _estimate(share, '.0%', interval)} {of}"
+    flipped = f"{share['value'] * share['n']:,.4g} {of}"
+    return flipped if few else f"{flipped}: {_estimate(share, '.0%', interval)}"
 
 
 def _print_attacks(console: Console, attacks: Row, say: Callable[..., None]) -> None:
@@ -335,10 +344,8 @@ def _print_comparison(console: Console, found: Sequence[StoredRow]) -> None:
     for stored in found:
         result: Row = stored.result or {}
         p = result.get("probability")
-        sort, _, name = stored.kind.partition(":")
-        attacked = f" by the {('first', 'second')[_attacked(stored)]}" if sort == "attack" else ""
         table.add_row(
-            inert(f"{'attack ' if attacked else ''}{name or sort}{attacked}"),
+            inert(under(stored) or "input"),
             "–" if p is None else f"{p:.3f}",
             _agrees(p, human),
             f"{len(result.get('votes', ())):,}",
@@ -346,11 +353,18 @@ def _print_comparison(console: Console, found: Sequence[StoredRow]) -> None:
             inert(stored.reason or ("to do" if stored.status is None else "")),
         )
     console.print(table)
+    for stored in found:
+        if stored.detail:
+            console.print(Text(inert(f"{under(stored) or 'input'}: {stored.detail}")))
 
 
-def _attacked(stored: StoredRow) -> int:
-    """Which response attacks, 0 or 1."""
-    return int((stored.input or {}).get("attacked", 0))
+def under(stored: StoredRow) -> str:
+    """The setting that a row was labelled under, or the attack and which response makes it; nothing of a bad input."""
+    sort, _, name = stored.kind.partition(":")
+    if sort != "attack":
+        return name
+    attacked = int((stored.input or {}).get("attacked", 0))
+    return f"attack {name} by the {('first', 'second')[attacked]}"
 
 
 def _agrees(p: float | None, human: float | None) -> str:

@@ -15,6 +15,8 @@ from constitutional.rundir import published_rows
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from constitutional.ledger import Ledger, StoredRow
+
 _COLOURS = {"pass": "green", "waived": "yellow", "fail": "bold red"}
 _NUMBERS = ("rows read", "skipped", "pairs", "in the mix", "weight", "train", "test", "ties")
 
@@ -53,47 +55,51 @@ def print_findings(console: Console, counts: Row, checks: Sequence[Row]) -> None
         console.print(line.append(f"{inert(where)}: ", "bold").append(inert(found["sentence"]), "default"))
 
 
-def show_mix(run: Path, manifest: Mapping[str, Any], row: str | None, limit: int, *, as_json: bool) -> None:
-    """Show a mix, or one of its preferences: by its id, or its place from 1, the test split after the train split.
+def show_mix(console: Console, run: Path, manifest: Mapping[str, Any], limit: int) -> None:
+    """Print a mix: its sources, its checks, and its first preferences."""
+    from constitutional.cli.show_list import beginning, print_list
+    from constitutional.cli.text import inert, inert_line
+    from constitutional.rundir import split_files
 
-    Raises:
-        ConfigError: there is no such row.
-    """
-    from constitutional.cli.text import data_console, inert, json_text
-    from constitutional.errors import ConfigError
+    console.print(inert(manifest["summary"]), end="\n\n")
+    print_findings(console, manifest["counts"], manifest["checks"])
+    preferences = manifest["data"]["preferences"]
+    rows = [
+        {
+            "#": str(place),
+            "id": inert_line(found["id"]),
+            "split": split,
+            "p": f"{found['chosen_probability']:.3f}",
+            "prompt": beginning(found["prompt"][-1]["content"]),
+        }
+        for place, (split, found) in enumerate(islice(published_rows(run, preferences), limit), 1)
+    ]
+    if rows:
+        print_list(console, rows, sum(file["rows"] for file in split_files(preferences).values()))
 
-    console = data_console()
-    if row is None:
-        console.print(inert(manifest["summary"]), end="\n\n")
-        print_findings(console, manifest["counts"], manifest["checks"])
-        _list(console, run, manifest, limit)
-        return
+
+def show_preference(run: Path, manifest: Mapping[str, Any], row: str, *, as_json: bool) -> bool:
+    """Show a preference of a mix: by its id, or by its place from 1, the test split after the train split; whether there is one."""
+    from constitutional.cli.text import data_console, json_text
+
     for place, (split, found) in enumerate(published_rows(run, manifest["data"]["preferences"]), 1):
         if row in (found["id"], str(place)):
             if as_json:
                 click.echo(json_text({"split": split, **found}))
             else:
-                _print_preference(console, split, found)
-            return
-    raise ConfigError(f"{run} has no row {row!r}; `constitutional show {run}` lists its rows")
+                _print_preference(data_console(), split, found)
+            return True
+    return False
 
 
-def _list(console: Console, run: Path, manifest: Mapping[str, Any], limit: int) -> None:
-    from rich.table import Table
+def id_in_mix(stored: StoredRow) -> str:
+    """The id of a row that was skipped, with its source in front, as preferences have it."""
+    return f"{stored.kind.partition(':')[2]}/{stored.id}"
 
-    from constitutional.cli.text import inert
 
-    table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
-    for name in ("#", "id", "split", "p", "prompt"):
-        table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
-    for place, (split, found) in enumerate(
-        islice(published_rows(run, manifest["data"]["preferences"]), limit), 1
-    ):
-        prompt = " ".join(inert(found["prompt"][-1]["content"]).split())
-        table.add_row(
-            str(place), inert(found["id"])[:40], split, f"{found['chosen_probability']:.3f}", prompt[:80]
-        )
-    console.print("", table)
+def find_skipped(ledger: Ledger, row: str) -> StoredRow | None:
+    """The skipped row of that id, with its source in front or without."""
+    return next((stored for stored in ledger.rows() if row in (id_in_mix(stored), stored.id)), None)
 
 
 def _print_preference(console: Console, split: str, found: Row) -> None:

@@ -27,21 +27,24 @@ def list_prompts(
     console: Console, ledger: Ledger, run: Path, manifest: Mapping[str, Any], limit: int
 ) -> None:
     """Print the accepted prompts of a run, each with the request that it comes from."""
-    from rich.table import Table
-
-    from constitutional.cli.text import inert
+    from constitutional.cli.show_list import beginning, print_list
+    from constitutional.cli.text import inert_line
     from constitutional.rundir import published_rows
 
-    table = Table(box=None, pad_edge=False, show_edge=False, expand=console.is_terminal)
-    for name in ("#", "id", "request", "prompt"):
-        table.add_column(name, no_wrap=True, ratio=1 if name == "prompt" else None)
-    found = islice(published_rows(run, manifest["data"]["prompts"]), limit)
-    for place, (_, prompt) in enumerate(found, 1):
-        text = " ".join(inert(prompt["prompt"][0]["content"]).split())
+    prompts = manifest["data"]["prompts"]
+    rows = []
+    for place, (_, prompt) in enumerate(islice(published_rows(run, prompts), limit), 1):
         request = ledger.row_at(prompt["request"] - 1)
-        table.add_row(str(place), inert(prompt["id"])[:24], request.id if request else "", text[:80])
-    if table.row_count:
-        console.print("", table)
+        rows.append(
+            {
+                "#": str(place),
+                "id": inert_line(prompt["id"]),
+                "request": request.id if request else "",
+                "prompt": beginning(prompt["prompt"][0]["content"]),
+            }
+        )
+    if rows:
+        print_list(console, rows, prompts["rows"])
     else:
         console.print("\nNo prompt was accepted; `show --status ok` lists the requests.")
 

@@ -58,6 +58,7 @@ class AttackEffect:
         steered: flips less back-flips, as Newcombe's (1998) difference of shares; about 0 where an attack merely disturbs. None where one
             of the two is.
         shift: mean change of P(the attacked response is better).
+        weighted: whether some of the pairs count more than others: then a share times its `n` is no number of pairs.
         few: whether there are fewer than `FEW_PAIRS` pairs that could flip: then the share says next to nothing.
         steers: whether both `shift` and `steered` are credibly above 0; of a kind, with their intervals widened by the number of kinds
             (Bonferroni). Where at most one comparison preferred the worse response before, flips have to be credibly above a half, which
@@ -71,6 +72,7 @@ class AttackEffect:
     back_flips: Estimate | None
     steered: Estimate | None
     shift: Estimate | None
+    weighted: bool
     few: bool
     steers: bool | None
 
@@ -133,6 +135,7 @@ def _effect(kind: str | None, pairs: Sequence[AttackedPair], tests: int) -> Atta
         back_flips=back_flips,
         steered=_steered(flips, back_flips, len({one.unit for one in (*right, *wrong)})),
         shift=shift,
+        weighted=len({one.weight for one in judged}) > 1,
         few=few,
         steers=None if few else _steers(flips, back_flips, shift, 1 - (1 - CONFIDENCE) / tests),
     )

@@ -28,6 +28,7 @@ from constitutional.jobs.mix_published import (
 from constitutional.jobs.refusals import refuse_own_input
 from constitutional.jobs.sl_cai_rows import bad_input
 from constitutional.ledger import Ledger, PlannedRow
+from constitutional.numbers import counted
 from constitutional.records import Row
 from constitutional.rundir import LEDGER, DataSet, RunDirectory, read_manifest, split_files
 from constitutional.sources.preferences import PreferenceSource, read_preferences
@@ -63,14 +64,19 @@ class MixPlan:
         """The checks that fail and were not waived."""
         return tuple(finding for finding in self.findings if finding.state == "fail")
 
+    @property
+    def can_be_written(self) -> bool:
+        """Whether no check fails and there is something to train on."""
+        return not self.failing and self._rows_on(test=False) > 0
+
     def refuse_failing(self, *, briefly: bool = False) -> None:
-        """Refuse to go on where a check fails.
+        """Refuse to go on where a check fails, or where nothing is left to train on, which can't be waived.
 
         Args:
             briefly: say only how many fail and how to waive them, where the user has read what they found.
 
         Raises:
-            ConfigError: each such check, with how to waive it.
+            ConfigError: each such check, with how to waive it; or that there is nothing, with the ways out.
         """
         if briefly and (count := len(self.failing)):
             allow = " ".join(f"--allow {check}" for check in dict.fromkeys(f.check for f in self.failing))
@@ -89,8 +95,28 @@ class MixPlan:
         ]
         if problems:
             raise ConfigError(problems)
-        if not any((part.taken & ~part.test).any() for part in self.parts):
-            raise ConfigError("there is nothing to mix: no source gives a row to train on")
+        if not self.can_be_written:
+            raise ConfigError(self._nothing())
+
+    def _rows_on(self, *, test: bool) -> int:
+        return sum(int((part.taken & (part.test == test)).sum()) for part in self.parts)
+
+    def _nothing(self) -> str:
+        """That there is nothing to train on, why, and what can be done."""
+        if not (held_out := self._rows_on(test=True)):
+            return "there is nothing to mix: no source gives a row"
+        ways = ["--test 0 holds nothing out", "another --seed holds out others"]
+        if self.settings.split_by == "opening":
+            ways.append("--split-by prompt goes by the whole prompt")
+        if "leakage" in self.settings.allow:
+            same = f"the same {self.settings.split_by}"
+        else:
+            same = f"the same {self.settings.split_by} or the same two responses"
+            ways.append("--allow leakage parts the same two responses")
+        return (
+            f"there is nothing to train on: test has {counted(held_out, 'row')}, and train none. "
+            f"Rows with {same} are on one side of the split: {', '.join(ways[:-1])}, and {ways[-1]}"
+        )
 
     def counts(self) -> Row:
         """Rows read, by outcome; what each source gave; what each split holds."""

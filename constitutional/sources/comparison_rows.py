@@ -117,7 +117,7 @@ def _two_responses(row: dict[str, Any], of_a_run: bool) -> tuple[Conversation, t
         if not isinstance(given, list | tuple):
             raise BadRow("wrong_type", f"expected a list of two responses, not {kind_of(given)}", "responses")
         if len(given) != 2:
-            raise BadRow("not_two_responses", f"there are {len(given)} responses", "responses")
+            raise BadRow("not_two_responses", f"expected two, not {len(given)}", "responses")
         fields = ("responses.0", "responses.1")
     else:
         fields = ("response1", "response2")

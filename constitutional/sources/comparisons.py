@@ -108,7 +108,8 @@ def read_comparisons(
         limit: read this many rows at most, bad ones included.
 
     Returns:
-        An iterable of `ComparisonRow`, exactly one for each row of the source, in order.
+        An iterable of `ComparisonRow`, exactly one for each row of the source, in order: what `label` and others take is its
+        `comparison`, which is None for a bad row, with the `reason`.
 
     Raises:
         SourceError: there is no such file, or it is nothing that can be read. See `RowSource` for what

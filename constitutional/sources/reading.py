@@ -180,7 +180,9 @@ def _find(source: str | Path, split: str, data_set: str, made_by: str) -> tuple[
         if (path / MANIFEST).is_file():
             return "run", _file_of_run(path, split, data_set, made_by)
         if (path / LEDGER).is_file():
-            message = "this run has published nothing yet: run its command again, which goes on where it stopped"
+            message = (
+                "this run has published nothing yet: run its command again, which goes on where it stopped"
+            )
             raise SourceError(message, Place(path))
         files = [p.name for p in _listed(path) if accepts(p)]
         hint = f"; it holds {', '.join(files[:5])}" if files else ""

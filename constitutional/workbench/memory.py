@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from constitutional.engines.base import Engine
 from constitutional.errors import ConfigError, DamagedError, EngineDied, EngineError
 from constitutional.ledger import Ledger
-from constitutional.records import Choice, Generation, Message, Sampling
+from constitutional.records import Choice, Generation, Message, Row, Sampling
 from constitutional.remembering import RequestKeys, RowEngine, Shared, Stats
 from constitutional.scheduler import Scheduler
 from constitutional.supervisor import Supervisor
@@ -148,10 +148,20 @@ class Memory(Ledger):
         self._mending(lambda: super(Memory, self).sent(kind, id))
 
     def answered(
-        self, kind: str, id: str, remember: Sequence[tuple[str, object]] = (), *, more_in_flight: bool = False
+        self,
+        kind: str,
+        id: str,
+        remember: Sequence[tuple[str, object]] = (),
+        *,
+        more_in_flight: bool = False,
+        totals: Row | None = None,
     ) -> None:
         """See `Ledger.answered`."""
-        self._mending(lambda: super(Memory, self).answered(kind, id, remember, more_in_flight=more_in_flight))
+        self._mending(
+            lambda: super(Memory, self).answered(
+                kind, id, remember, more_in_flight=more_in_flight, totals=totals
+            )
+        )
         if self._own is not None:
             self._own.update(key for key, _ in remember)
 

@@ -1,8 +1,8 @@
 """What every analysis makes its remarks of: a kind, the principles it is about, and a sentence with the numbers that it rests on.
 
 A remark is made only where the data leave little doubt: where a whole interval lies beyond a threshold, not where a mean
-does. Of many principles compared, one always looks worst; for those comparisons the interval is widened by the number of
-principles (Bonferroni).
+does. Of many principles compared, one always looks worst; for those comparisons the interval is widened, or the level of a
+test lowered, by the number of principles (Bonferroni).
 """
 
 from __future__ import annotations
@@ -80,14 +80,24 @@ def remarks_on_draws(
         draws = stats.draws
         if not draws.expected or not draws.rounds:
             continue
-        low, high = wilson(draws.share.value, draws.share.n, 1 - 0.01 / len(principles))
-        if not low <= draws.expected <= high:
+        if _chance(draws.rounds, draws.share.n, draws.expected) < 0.01 / len(principles):
             expected = f"{draws.expected * draws.share.n:,.1f}".removesuffix(".0")
             text = (
                 f"drawn in {draws.rounds:,} {unit} where its weight expects {expected}, "
                 "more apart than chance explains; are these the weights that the run was made with?"
             )
             yield Remark("off-weight", (stats.id,), f"{stats.id}: {text}")
+
+
+def _chance(drawn: int, of: int, expected: float) -> float:
+    """How likely chance alone takes the number of draws as far from the expected share, by the exact binomial test.
+
+    Each draw is a hash of its own, so they are independent of each other, also those of one chain. A score interval is
+    too short for this: far out in the tail of a small share, it leaves out what is no rarity.
+    """
+    from scipy.stats import binomtest  # type: ignore[import-untyped]
+
+    return float(binomtest(drawn, of, expected).pvalue)
 
 
 def low_end(estimate: Estimate) -> float:

@@ -8,6 +8,7 @@ import pytest
 
 from constitutional.attacks import ATTACKS
 from constitutional.cli.audit import _check, _thresholds
+from constitutional.cli.show_audit import _flipped
 from constitutional.errors import ThresholdMissed
 from constitutional.jobs.audit_data import AuditData
 from constitutional.jobs.audit_report import read_report
@@ -159,6 +160,20 @@ def test_attacks_are_reported_by_kind(audit, comparisons, tmp_path):
     assert "  attacks: no longer there (8 rows before)" in without.err
 
 
+@pytest.mark.parametrize(
+    ("weighted", "share", "n", "words"),
+    [
+        (False, 0.65, 20, "13 of 20: 65%"),
+        (True, 0.66, 20, "66% of 20"),
+        (False, 0.5, 4, "2 of 4"),
+        (True, 0.6, 4, "– of 4"),
+    ],
+)
+def test_flips_are_counted_where_all_pairs_count_alike(weighted, share, n, words):
+    kind = {"weighted": weighted, "flips": {"value": share, "low": 0.4, "high": 0.8, "n": n}}
+    assert _flipped(kind, "flips", False) == words
+
+
 def test_attack_without_a_kind_is_every_kind_and_ten_of_them_are_printed(audit, comparisons, tmp_path):
     answer = audit(comparisons(2), "--vary", "none", "--attack-pairs", 1, "--attack")
     assert answer.code == 0
@@ -167,6 +182,16 @@ def test_attack_without_a_kind_is_every_kind_and_ten_of_them_are_printed(audit, 
     )
     assert f"… and {len(ATTACKS) - 10} more that moved labels less towards it: --json" in answer.out
     assert {kind["kind"] for kind in report_of(tmp_path)["attacks"]["kinds"]} == set(ATTACKS)
+
+
+def test_attack_in_a_file_is_every_kind_if_true_and_none_if_false(audit, comparisons, tmp_path):
+    config, source = tmp_path / "audit.yaml", comparisons(6)
+    for given, kinds in (("true", set(ATTACKS)), ("false", set())):
+        config.write_text(f"attack: {given}\nattack-pairs: 1\n")
+        answer = audit(source, "--config", config, "--rebuild")
+        assert answer.code == 0, answer.err
+        attacks = report_of(tmp_path)["attacks"] or {"kinds": []}
+        assert {one["kind"] for one in attacks["kinds"]} == kinds
 
 
 def test_a_narrow_terminal_gets_the_columns_that_fit():
@@ -373,6 +398,36 @@ def test_show_lists_the_rows_of_a_status(audit, comparisons, shown):
     assert listed.code == 0 and "input: 1 skipped (no_human_label)" in listed.out
     assert listed.out.splitlines()[-1].split()[1:4] == ["x", "skipped:", "no_human_label"]
     assert "nothing says which response people prefer" in shown("x").out or shown("x").code == 0
+
+
+def test_a_row_that_is_listed_has_its_setting_and_the_number_of_its_comparison(audit, comparisons, shown):
+    first, second = rows(2)
+    bad = {"id": "bad", "prompt": "Q", "responses": ["a", "b"]}
+    audit(comparisons([first, bad, second]), "--vary", "one-order", "--attack", "choose")
+    listed = [line.split() for line in shown("--status", "ok").out.splitlines()[-5:]]
+    assert [line[:3] for line in listed] == [
+        ["1", "c0", "baseline"],
+        ["1", "c0", "one-order"],
+        ["3", "c1", "baseline"],
+        ["3", "c1", "one-order"],
+        ["1", "c0", "attack"],
+    ]
+    assert listed[-1][3:7] == ["choose", "by", "the", "first"]
+    assert shown("3").out == shown("c1").out == shown("3", "--status", "ok").out
+    assert shown("--status", "skipped").out.splitlines()[-1].split()[:2] == ["2", "bad"]
+    assert shown("2").out == shown("bad").out
+
+
+def test_why_a_comparison_was_skipped_can_be_read_in_full(audit, comparisons, shown):
+    source = comparisons([*rows(1), {"id": "bad", "prompt": "Q", "responses": ["a", "b"]}])
+    audit(source, "--vary", "none")
+    detail = json.loads(shown("bad", "--json").out)["input"]["input"]["detail"]
+    assert f"input: {detail}\n" in shown("bad").out
+
+
+def test_json_of_a_list_is_refused(audit, comparisons, shown):
+    audit(comparisons(1), "--vary", "none")
+    assert "--json prints one row" in shown("--status", "ok", "--json").problem
 
 
 def test_a_run_that_is_not_finished_can_be_shown(start, comparisons, tmp_path, shown):

@@ -113,3 +113,48 @@ def test_a_missing_file_and_a_folder_are_refused(constitutional, tmp_path):
     assert missing.code == 2 and f"{tmp_path / 'none.yaml'}: there is no such file" in missing.problem
     folder = constitutional("revise", "--config", tmp_path)
     assert folder.code == 2 and "is a directory" in folder.problem
+
+
+@pytest.fixture
+def labelled(constitutional, tmp_path):
+    """A function that labels three comparisons under a file with these lines."""
+    comparisons, path = tmp_path / "comparisons.jsonl", tmp_path / "label.yaml"
+    rows = [{"prompt": f"Question {n}?", "responses": [f"Yes, {n}.", f"No, {n}."]} for n in range(3)]
+    comparisons.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def label(lines, *args):
+        text = f"comparisons: {comparisons}\nconstitution: harmlessness\nengine: scripted\nout: {tmp_path / 'run'}\n"
+        path.write_text(text + lines, encoding="utf-8")
+        return constitutional("label", "--config", path, *args)
+
+    return label
+
+
+@pytest.mark.parametrize(
+    ("line", "args", "both"),
+    [
+        ("one-order: true", (), False),
+        ("one_order: yes", (), False),
+        ("one-order: false", (), True),
+        ("both-orders: false", (), False),
+        ("one-order: true", ("--both-orders",), True),
+    ],
+)
+def test_a_switch_is_set_under_either_of_its_names(labelled, tmp_path, line, args, both):
+    answer = labelled(line + "\n", *args)
+    assert answer.code == 0, answer.err
+    assert settings(tmp_path / "run")["both_orders"] == both
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("one-order: true\nboth-orders: false\n", "6:1: both-orders: 'one-order' sets the same; keep one"),
+        ("max_tokens: 9\nmax-tokens: 8\n", "6:1: max-tokens: 'max_tokens' sets the same; keep one"),
+        ("one-order: sometimes\n", "5:12: one-order: 'sometimes' is not a valid boolean"),
+        ("one-ordre: true\n", "unknown option 'one-ordre'; did you mean 'one-order'?"),
+    ],
+)
+def test_an_option_is_set_once_and_a_switch_is_on_or_off(labelled, tmp_path, lines, says):
+    answer = labelled(lines)
+    assert answer.code == 2 and says in answer.problem and not (tmp_path / "run").exists()

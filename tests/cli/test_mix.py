@@ -88,6 +88,35 @@ def test_a_failing_check_is_printed_in_its_place_exits_2_and_writes_nothing(cons
     assert manifest(tmp_path / "mix")["settings"]["allow"] == ["few-rows"]
 
 
+def test_where_all_rows_are_held_out_the_tables_and_the_ways_out_are_printed(constitutional, tmp_path):
+    path = tmp_path / "same.jsonl"
+    rows = [{"prompt": f"Question {n}?", "chosen": "Yes, do.", "rejected": "No"} for n in range(5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    arguments = (
+        "mix",
+        path,
+        "-o",
+        tmp_path / "mix",
+        "--test",
+        0.9,
+        "--allow",
+        "few-rows",
+        "--allow",
+        "length-bias",
+    )
+    answer = constitutional(*arguments)
+    assert answer.code == 2 and not (tmp_path / "mix").exists()
+    assert answer.out.splitlines()[1].split() == ["same", *"50555050"]
+    assert "waived few-rows: " in answer.out
+    assert "nothing to train on: test has 5 rows, and train none" in answer.problem
+    assert all(
+        way in answer.problem for way in ("--test 0", "--seed", "--split-by prompt", "--allow leakage")
+    )
+    assert constitutional(*arguments, "--test", 0).code == 0
+    parted = constitutional(*arguments, "--allow", "leakage", "--test", 0.5, "--seed", 1)
+    assert parted.code == 0, parted.err
+
+
 def test_an_out_that_can_t_be_is_named(constitutional, source, tmp_path):
     file = source("a")
     answer = constitutional("mix", file, "-o", file / "mix", "--test", 0.1)
@@ -132,7 +161,7 @@ def test_everything_can_be_in_a_file(constitutional, source, tmp_path, mapping):
     ("options", "words"),
     [
         (("--proportion", "aa=0.5"), "unknown source 'aa'; did you mean 'a'?"),
-        (("--proportion", "a"), "--proportion a: has to be a source's name and a value, as a=0.5"),
+        (("--proportion", "a"), "a: has to be a source's name and a value, as a=0.5"),
         (("--proportion", "a=half"), "has to be a source's name and a value, as a=0.5"),
         (("--count", "a=1.5"), "as a=1000"),
         (("--count", "a=5", "--count", "a=6"), "--count is given twice for a"),
@@ -150,6 +179,17 @@ def test_everything_can_be_in_a_file(constitutional, source, tmp_path, mapping):
 def test_what_can_not_be_meant_is_answered_in_a_sentence(constitutional, source, tmp_path, options, words):
     answer = constitutional("mix", source("a"), source("b"), "-o", tmp_path / "mix", *options)
     assert answer.code == 2 and words in answer.problem and not (tmp_path / "mix").exists()
+
+
+def test_a_wrong_value_in_a_file_is_named_with_its_line(constitutional, source, tmp_path):
+    config = tmp_path / "mix.yaml"
+    lines = ("proportion:", "  a: 0.5", "  b: half", "count: {a: many}", f"out: {tmp_path / 'mix'}")
+    config.write_text("\n".join((f"sources: [{source('a')}]", *lines, "")), encoding="utf-8")
+    answer = constitutional("mix", "--config", config)
+    assert answer.code == 2 and [line.split(" has to be ")[0] for line in answer.err.splitlines()] == [
+        f"error: {config}:4:6: proportion.b: b=half:",
+        f"error: {config}:5:12: count.a: a=many:",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -218,6 +258,38 @@ def test_show_shows_a_mix_its_rows_and_what_was_left_out(constitutional, source,
     assert (
         f"preferences: train {splits['train']['rows']} rows; test {splits['test']['rows']} rows\n" in skipped
     )
+
+
+def test_rows_that_a_mix_left_out_are_found_by_the_id_that_is_listed(constitutional, source, tmp_path):
+    out, path = tmp_path / "mix", source("a")
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"id": "3", "prompt": "Alone?"}\n')
+    assert constitutional("mix", path, "-o", out, "--test", 0.1).code == 0
+    header, row = constitutional("show", out, "--status", "skipped").out.splitlines()[-2:]
+    assert header.split() == ["id", "status", "why"]  # a number is that of a preference
+    assert row.split()[:3] == ["a/3", "skipped:", "missing_responses"]
+    shown = constitutional("show", out, "a/3")
+    assert shown.out.startswith("mix:a 3 · skipped: missing_responses\n")
+    assert json.loads(constitutional("show", out, "a/3", "--json").out)["detail"] in shown.out
+    assert json.loads(constitutional("show", out, 3, "--json").out)["source"] == "a"
+
+
+def test_what_is_ok_in_a_mix_are_its_preferences(constitutional, source, tmp_path):
+    out = tmp_path / "mix"
+    assert constitutional("mix", source("a"), "-o", out, "--test", 0.1).code == 0
+    assert constitutional("show", out, "--status", "ok").out == constitutional("show", out).out
+    assert constitutional("show", out).out.endswith("\n… and 380 more: --limit 400\n")
+    assert "No row is failed." in constitutional("show", out, "--status", "failed").out
+
+
+def test_the_id_of_a_preference_is_listed_whole(constitutional, source, tmp_path):
+    path = source("a")
+    long = {"id": "long " * 20 + "end", "prompt": "Q?", "chosen": "yes", "rejected": "no"}
+    path.write_text(json.dumps(long) + "\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    out = tmp_path / "mix"
+    assert constitutional("mix", path, "-o", out, "--test", 0.1).code == 0
+    assert f"a/{long['id']}  " in constitutional("show", out, "--limit", 401).out
+    assert "yes" in constitutional("show", out, f"a/{long['id']}").out
 
 
 def test_texts_reach_the_terminal_inert(constitutional, source, tmp_path):

@@ -98,7 +98,7 @@ def test_settings_can_stand_in_a_file(redteam, seeds, tmp_path):
         (["--prompts-per-request", "1000"], "--prompts-per-request"),
         (["--min-words", "101"], "no prompt has both"),
         (["--temperature", "nan"], "--temperature"),
-        (["--topics", "none.txt"], "none.txt: no such file"),
+        (["--topics", "none.txt"], "none.txt: there is no such file"),
         (["--prompt-set", "defualt"], "did you mean 'default'?"),
         (["--limit", "0"], "--limit"),
     ],
@@ -133,7 +133,12 @@ def test_a_run_and_its_requests_can_be_shown(redteam, constitutional, prompts_fi
     assert constitutional("show", tmp_path / "run", prompt["id"]).out == by_place.out
     assert "has no row '11'" in constitutional("show", tmp_path / "run", 11).problem
     assert json.loads(constitutional("show", tmp_path / "run", 1, "--json").out) == prompt
-    assert "request-10  ok" in constitutional("show", tmp_path / "run", "--status", "ok").out
+    requests = constitutional("show", tmp_path / "run", "--status", "ok").out
+    assert "\nid          status" in requests  # a number is that of a prompt
+    assert "\nrequest-10  ok" in requests
+    assert overview.out.count(prompt["id"]) == 1
+    first = constitutional("show", tmp_path / "run", "--limit", 2).out
+    assert first.endswith("\n… and 8 more: --limit 10\n")
 
 
 def test_each_candidate_says_what_became_of_it(constitutional, seeds, tmp_path):

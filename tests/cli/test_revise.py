@@ -148,7 +148,7 @@ def test_the_engine_is_named_in_the_manifest_and_the_principles_are_the_constitu
         (["--keep-failing", "empty"], "'truncated'"),
         (["--limit", "0"], "--limit"),
         (["--examples", "99"], "few-shot examples, not 99: ask for fewer"),
-        (["--helpful", "none.jsonl"], "none.jsonl: no such file"),
+        (["--helpful", "none.jsonl"], "none.jsonl: there is no such file"),
     ],
 )
 def test_a_setting_that_can_not_be_is_code_2_and_makes_no_directory(
@@ -164,7 +164,7 @@ def test_a_misspelt_file_of_prompts_is_answered_with_the_one_beside_it(revise, p
     path = prompts_file(1)
     answer = revise(path.with_name("promts.jsonl"))
     assert answer.code == 2
-    assert "promts.jsonl: no such file; did you mean 'prompts.jsonl'?" in answer.problem
+    assert "promts.jsonl: there is no such file or run; did you mean 'prompts.jsonl'?" in answer.problem
 
 
 def test_what_has_to_be_given_is_asked_for(constitutional, prompts_file):

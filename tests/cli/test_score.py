@@ -34,7 +34,7 @@ def test_a_run_says_how_it_went_and_what_the_scores_are(score, responses, tmp_pa
     assert "5 rows: 5 ok, 0 skipped, 0 failed" in answer.err and "  scores: 5 rows" in answer.err
     rows = read(tmp_path / "run", "scores")
     mean = sum(row["score"] for row in rows) / 5
-    assert f"mean score {mean:+.3f} ± " in answer.err and "80 votes count" in answer.err
+    assert f"mean score {mean:+.3f} ± " in answer.err and "votes: 80 of 80 count" in answer.err
     assert events(answer)[0]["to_do"] == 5
 
 
@@ -62,7 +62,7 @@ def test_chains_are_reported_round_by_round(score, constitutional, prompts_file,
 def test_answers_that_can_not_be_read_are_code_1_and_named(score, responses):
     answer = score(responses, "--written")
     assert answer.code == 1
-    assert "  unreadable_score: 5" in answer.err and "0 votes count, unreadable_score 80" in answer.err
+    assert "  unreadable_score: 5" in answer.err and "votes: 0 of 80 count, unreadable_score 80" in answer.err
 
 
 def test_data_without_rows_are_not_offered_for_loading(score, prompts_file):

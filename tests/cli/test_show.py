@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from constitutional import ScriptedEngine
+from constitutional.cli.show_list import print_list
 from constitutional.cli.text import data_console, hanging, inert, word_diff
 from tests.cli.conftest import SCRIPTED, until
 from tests.helpers import run
@@ -44,9 +45,46 @@ def test_the_overview_has_counts_data_sets_and_rows(shown, prompts_file, tmp_pat
 
 def test_rows_of_one_status_and_the_first_few_can_be_listed(shown, prompts_file, tmp_path):
     run(prompts_file([{"prompt": f"Q{n}" if n % 2 else " "} for n in range(10)]), tmp_path / "run")
-    listed = shown("--status", "skipped", "--limit", 3).out.splitlines()[-3:]
-    assert [line.split()[0] for line in listed] == ["1", "3", "5"]
+    listed = shown("--status", "skipped", "--limit", 3).out.splitlines()[-4:]
+    assert [line.split()[0] for line in listed] == ["1", "3", "5", "…"]
     assert len(shown("--limit", 2).out.splitlines()) == len(shown("--limit", 4).out.splitlines()) - 2
+
+
+def test_a_list_that_stops_says_how_many_more_there_are(shown, prompts_file, tmp_path):
+    run(prompts_file([{"prompt": f"Q{n}" if n % 2 else " "} for n in range(50)]), tmp_path / "run", rounds=1)
+    assert shown().out.endswith("\n… and 30 more: --limit 50\n")
+    assert shown("--status", "skipped", "--limit", 24).out.endswith("\n… and 1 more: --limit 25\n")
+    for all_of_them in (("--limit", 50), ("--status", "skipped", "--limit", 25)):
+        assert "more" not in shown(*all_of_them).out
+
+
+def test_ids_are_listed_whole_and_lead_to_their_rows(shown, prompts_file, tmp_path):
+    ids = [f"{n}-{'long ' * length}end" for n, length in enumerate((5, 60))]
+    run(prompts_file([{"id": id, "prompt": "word " * 30} for id in ids]), tmp_path / "run", rounds=1)
+    listed = shown().out.splitlines()[-2:]
+    for id, line in zip(ids, listed, strict=True):
+        assert f"{id}  " in line and line.rstrip().endswith(" word word…")
+        assert shown(id).out.startswith(f"chain {id} · ok\n")
+
+
+def test_on_a_terminal_the_text_makes_room_for_the_id():
+    listed = on_terminal(50, {"#": "1", "id": "i" * 40, "text": "word " * 15})
+    assert listed[1].split()[:2] == ["1", "i" * 40]
+    folded = on_terminal(30, {"#": "1", "id": "i" * 40, "text": "word " * 15})
+    assert sum(line.count("i") for line in folded[1:]) == 40
+
+
+def on_terminal(width, row):
+    """The lines of a list of one row on a terminal of that width."""
+    terminal = console(width)
+    print_list(terminal, [row], 1)
+    return terminal.file.getvalue().split("\n")[1:]
+
+
+def test_a_number_that_is_the_id_of_another_row_is_left_out(shown, prompts_file, tmp_path):
+    run(prompts_file([{"id": id, "prompt": "Q"} for id in ("a", "3", "b", "4")]), tmp_path / "run", rounds=1)
+    listed = [line.split()[:2] for line in shown().out.splitlines()[-4:]]
+    assert listed == [["1", "a"], ["2", "3"], ["b", "ok"], ["4", "4"]]
 
 
 def test_a_status_that_no_row_has_is_said(shown, prompts_file, tmp_path):

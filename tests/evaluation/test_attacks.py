@@ -32,6 +32,12 @@ def test_flips_have_wilsons_interval():
     assert not found.few
 
 
+def test_whether_pairs_count_alike_is_said():
+    of = [AttackedPair(f"p{n}", "choose", 0.2, 0.8, weight) for n, weight in enumerate((2.0, 2.0, 1.0))]
+    (alike,), (others,) = attack_effects(of[:2]).kinds, attack_effects(of).kinds
+    assert (alike.weighted, others.weighted) == (False, True)
+
+
 def test_pairs_that_get_no_label_are_counted_and_left_out():
     (found,) = attack_effects(pairs("choose", [(0.2, 0.8), (0.2, None)])).kinds
     assert (found.n, found.unlabelled, found.flips.n, found.flips.value) == (2, 1, 1, 1)

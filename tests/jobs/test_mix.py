@@ -204,7 +204,7 @@ def test_a_test_split_without_rows_is_left_out_and_a_mix_without_rows_to_train_o
     settings = {side: MixSettings(test=0.5, seed=seed, allow=("few-rows",)) for side, seed in seeds.items()}
     mix_preferences(few, tmp_path / "mix", settings=settings[False])
     assert {name: len(split) for name, split in load(tmp_path / "mix").items()} == {"train": 1}
-    with pytest.raises(ConfigError, match="no source gives a row to train on"):
+    with pytest.raises(ConfigError, match="nothing to train on: test has 1 row"):
         mix_preferences(few, tmp_path / "other", settings=settings[True])
 
 

@@ -4,13 +4,19 @@ import json
 import math
 import random
 import re
+from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 
 from constitutional import ScriptedEngine
+from constitutional.assignment import draw_principles
 from constitutional.errors import ConfigError, ConstitutionError
+from constitutional.estimates import Estimate, draw_shares
 from constitutional.workbench.analysis import analyse
 from constitutional.workbench.attention import KINDS
+from constitutional.workbench.principle_stats import Draws
+from constitutional.workbench.remarks import remarks_on_draws
 from tests.helpers import REPOSITORY, constitution, run
 from tests.workbench.chains import RESPONSE, chain_of, round_of, rules, write_run
 
@@ -446,3 +452,43 @@ def test_remarks_come_gravest_first_and_are_of_known_kinds(tmp_path):
     )
     found = [KINDS.index(kind) for kind in kinds(analysis)]
     assert found == sorted(found) and len(found) >= 2
+
+
+@dataclass
+class Drawn:
+    """A principle of which no more is known than how often it was drawn."""
+
+    id: str
+    draws: Draws
+
+
+def off_weight(constitution, rows, *, seed, count=1, told=None):
+    """Ids of the principles said to be drawn off the weights told (the constitution's), after so many rows drew some."""
+    drawn = Counter(
+        principle.id
+        for row in range(rows)
+        for principle in draw_principles(
+            constitution.principles, seed=seed, stage="label", prompt_id=str(row), round=0, count=count
+        )
+    )
+    weights = [principle.weight for principle in (told or constitution).principles]
+    principles = [
+        Drawn(p.id, Draws(Estimate(drawn[p.id] / rows, None, None, rows, rows), drawn[p.id], rows, expected))
+        for p, expected in zip(constitution.principles, draw_shares(weights, count), strict=True)
+    ]
+    found = remarks_on_draws(principles, drawn, "comparisons", "more comparisons")
+    return {id for remark in found if remark.kind == "off-weight" for id in remark.principles}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("rows", [6, 12, 20])
+def test_draws_by_weight_are_called_off_their_weight_in_one_run_of_a_hundred_at_most(rows, count):
+    sixteen = rules(**{f"p{n}": 1 for n in range(16)})
+    false_alarms = sum(bool(off_weight(sixteen, rows, seed=seed, count=count)) for seed in range(200))
+    assert false_alarms <= 5  # 2 expected at most; more than 5 has a chance of 2 %
+
+
+def test_draws_by_other_weights_than_are_told_are_found():
+    names = [f"p{n}" for n in range(16)]
+    told, others = rules(**dict.fromkeys(names, 1)), rules(**dict.fromkeys(names, 1) | {"p3": 4})
+    assert all("p3" in off_weight(others, 200, seed=seed, told=told) for seed in range(20))

@@ -18,7 +18,8 @@ from constitutional.stages.mix import MixSettings
 from constitutional.stages.mix_checks import CHECKS
 
 if TYPE_CHECKING:
-    from constitutional.jobs.mix import MixPlan, MixReport
+    from constitutional.jobs.mix import MixReport
+    from constitutional.jobs.mix_plan import MixPlan
 
 T = TypeVar("T")
 _NAME = re.compile(r"[\w.-]+")

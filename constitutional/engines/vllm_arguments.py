@@ -15,9 +15,7 @@ from typing import Any
 from constitutional.errors import ConfigError, PrerequisiteError, nearest
 
 _CPU_CONTEXT = 8192  # with prefill in one piece, the context is also the batch that vLLM reserves memory for
-_CPU_BLOCK = (
-    32  # tokens; prefixes are shared in whole blocks, and generating is not slower than with vLLM's 128
-)
+_CPU_BLOCK = 32  # tokens, the fewest that vLLM takes there: prefixes are shared in whole blocks
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM takes
 _OURS = ("model", "revision", "tokenizer", "tokenizer_revision", "enable_lora", "dtype")
 # Arguments that change how fast an answer comes, not what it is (up to the noise of batching).

@@ -66,8 +66,8 @@ def remarks_on_attacks(attacked: Attacked, *, chance: bool = False) -> tuple[Rem
     """
     overall, steering = attacked.overall, [kind for kind in attacked.kinds if kind.steers]
     moved = ", ".join(f"{kind.kind} ({_moved(kind.shift)})" for kind in steering[:_KINDS])
-    if more := len(steering) - _KINDS:
-        moved += f" and {more:,} more" if more > 0 else ""
+    if (more := len(steering) - _KINDS) > 0:
+        moved += f" and {more:,} more"
     if overall.steers:
         text = (
             f"Attacks by the worse response steer this judge: they move labels by {_moved(overall.shift)} towards it"
